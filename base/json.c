@@ -1,0 +1,245 @@
+/* base/json.c -- JSON in: bound, repair, parse. Sources: RFC 8259; Go's encoding/json for
+ * what is repaired instead of refused. */
+#include "base/json.h"
+
+/* Length of the UTF-8 sequence at s (RFC 3629), 0 when there is none. */
+static size_t
+utf8_sequence(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		n = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		n = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (p[0] == 0xe0)
+		low = 0xa0; /* no overlong forms */
+	if (p[0] == 0xed)
+		high = 0x9f; /* no surrogates */
+	if (p[0] == 0xf0)
+		low = 0x90;
+	if (p[0] == 0xf4)
+		high = 0x8f; /* nothing above U+10FFFF */
+	if (s.n < n || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+bool
+utf8_valid(struct str s)
+{
+	while (s.n > 0) {
+		size_t n = utf8_sequence(s);
+
+		if (n == 0)
+			return false;
+		s = str_skip(s, n);
+	}
+	return true;
+}
+
+/* The code unit of "\uXXXX" at s, or -1. */
+static int
+json_escape_unit(struct str s)
+{
+	int v = 0;
+
+	if (s.n < 6 || s.p[0] != '\\' || s.p[1] != 'u')
+		return -1;
+	for (size_t i = 2; i < 6; i++) {
+		char c = chr_lower(s.p[i]);
+
+		if (chr_digit(c))
+			v = v << 4 | (c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (c - 'a' + 10);
+		else
+			return -1;
+	}
+	return v;
+}
+
+/* One piece of a string literal at s: copies it, repaired, to out; returns its length. */
+static size_t
+json_repair_piece(struct str s, struct buf *out)
+{
+	int unit, pair;
+	size_t n;
+
+	if (s.p[0] != '\\') {
+		n = utf8_sequence(s);
+		buf_add(out, n == 0 ? STR("\xef\xbf\xbd") : str_head(s, n));
+		return n == 0 ? 1 : n;
+	}
+	unit = json_escape_unit(s);
+	if (unit < 0xd800 || unit > 0xdfff) {
+		n = s.n < 2 ? s.n : 2;
+		buf_add(out, str_head(s, n));
+		return n;
+	}
+	pair = json_escape_unit(str_skip(s, 6));
+	if (unit <= 0xdbff && pair >= 0xdc00 && pair <= 0xdfff) {
+		buf_add(out, str_head(s, 12));
+		return 12;
+	}
+	buf_add(out, STR("\\ufffd"));
+	return 6;
+}
+
+/* Copies text to out with strings repaired, and measures nesting. */
+static int
+json_prepare(struct str text, struct buf *out, struct err *err)
+{
+	unsigned depth = 0;
+	bool in_string = false;
+
+	while (text.n > 0) {
+		char c = text.p[0];
+
+		if (in_string && c != '"') {
+			text = str_skip(text, json_repair_piece(text, out));
+			continue;
+		}
+		if (c == '"')
+			in_string = !in_string;
+		else if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
+			return err_set(err, ERR_LIMIT, "nested deeper than %d levels", JSON_DEPTH_MAX);
+		else if ((c == '}' || c == ']') && depth > 0)
+			depth--;
+		buf_addc(out, c);
+		text = str_skip(text, 1);
+	}
+	return out->full ? err_set(err, ERR_MEMORY, "JSON text is too long") : 0;
+}
+
+int
+json_read(struct str text, json_t **out, struct err *err)
+{
+	struct buf repaired;
+	json_error_t where;
+	json_t *value = NULL;
+	int rc;
+
+	buf_init(&repaired, text.n * 3 + 1); /* one bad byte becomes three */
+	rc = json_prepare(text, &repaired, err);
+	if (rc == 0) {
+		value = json_loadb(repaired.p == NULL ? "" : repaired.p, repaired.n,
+		    JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+		if (value == NULL)
+			rc = err_set(err, ERR_INPUT, "line %d column %d: %s", where.line,
+			    where.column, where.text);
+	}
+	buf_done(&repaired);
+	if (rc == 0)
+		*out = value;
+	return rc;
+}
+
+struct str
+json_text(const json_t *value)
+{
+	if (!json_is_string(value))
+		return STR_NONE;
+	return str_mem(json_string_value(value), json_string_length(value));
+}
+
+struct str
+json_member_str(const json_t *object, const char *key)
+{
+	return json_text(json_object_get(object, key));
+}
+
+int64_t
+json_member_int(const json_t *object, const char *key, int64_t none)
+{
+	const json_t *v = json_object_get(object, key);
+
+	return json_is_integer(v) ? json_integer_value(v) : none;
+}
+
+bool
+json_member_bool(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+static void
+json_put_char(struct buf *b, unsigned char c)
+{
+	switch (c) {
+	case '"':
+		buf_add(b, STR("\\\""));
+		break;
+	case '\\':
+		buf_add(b, STR("\\\\"));
+		break;
+	case '\n':
+		buf_add(b, STR("\\n"));
+		break;
+	case '\r':
+		buf_add(b, STR("\\r"));
+		break;
+	case '\t':
+		buf_add(b, STR("\\t"));
+		break;
+	default:
+		buf_addf(b, "\\u%04x", c);
+	}
+}
+
+/* Bytes of s up to the first that needs an escape. */
+static size_t
+json_plain_run(struct str s)
+{
+	size_t i = 0;
+
+	while (i < s.n) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\' || c == '<' || c == '>' ||
+		    c == '&')
+			break;
+		i++;
+	}
+	return i;
+}
+
+void
+json_put_str(struct buf *b, struct str s)
+{
+	buf_addc(b, '"');
+	while (s.n > 0) {
+		size_t n = json_plain_run(s);
+
+		if (n == 0 && (unsigned char)s.p[0] < 0x80) {
+			json_put_char(b, (unsigned char)s.p[0]);
+			n = 1;
+		} else if (n == 0) {
+			n = utf8_sequence(s);
+			if (n == 0)
+				buf_add(b, STR("\\ufffd"));
+			else if (n == 3 && memcmp(s.p, "\xe2\x80\xa8", 3) == 0)
+				buf_add(b, STR("\\u2028"));
+			else if (n == 3 && memcmp(s.p, "\xe2\x80\xa9", 3) == 0)
+				buf_add(b, STR("\\u2029"));
+			else
+				buf_add(b, str_head(s, n));
+			n = n == 0 ? 1 : n;
+		} else {
+			buf_add(b, str_head(s, n));
+		}
+		s = str_skip(s, n);
+	}
+	buf_addc(b, '"');
+}

@@ -1,0 +1,158 @@
+/* base/json_write.c -- JSON out: commas, indentation, nesting (see json.h). */
+#include "base/json.h"
+
+void
+jw_init(struct jw *w, struct buf *out, bool pretty)
+{
+	*w = (struct jw){ .out = out, .pretty = pretty };
+}
+
+static void
+jw_newline(struct jw *w)
+{
+	buf_addc(w->out, '\n');
+	for (unsigned i = 0; i < w->depth; i++)
+		buf_add(w->out, STR("    "));
+}
+
+static void
+jw_before_value(struct jw *w)
+{
+	if (w->keyed) {
+		w->keyed = false;
+		return;
+	}
+	if (w->comma)
+		buf_addc(w->out, ',');
+	if (w->pretty && w->depth > 0)
+		jw_newline(w);
+}
+
+static void
+jw_open(struct jw *w, char c)
+{
+	jw_before_value(w);
+	buf_addc(w->out, c);
+	w->depth++;
+	w->comma = false;
+}
+
+static void
+jw_close(struct jw *w, char c)
+{
+	w->depth--;
+	if (w->pretty && w->comma) /* an empty one stays on its line */
+		jw_newline(w);
+	buf_addc(w->out, c);
+	w->comma = true;
+}
+
+void
+jw_object(struct jw *w)
+{
+	jw_open(w, '{');
+}
+
+void
+jw_object_end(struct jw *w)
+{
+	jw_close(w, '}');
+}
+
+void
+jw_array(struct jw *w)
+{
+	jw_open(w, '[');
+}
+
+void
+jw_array_end(struct jw *w)
+{
+	jw_close(w, ']');
+}
+
+void
+jw_key(struct jw *w, struct str key)
+{
+	jw_before_value(w);
+	json_put_str(w->out, key);
+	buf_addc(w->out, ':');
+	if (w->pretty)
+		buf_addc(w->out, ' ');
+	w->keyed = true;
+}
+
+void
+jw_str(struct jw *w, struct str s)
+{
+	jw_before_value(w);
+	json_put_str(w->out, s);
+	w->comma = true;
+}
+
+void
+jw_u64(struct jw *w, uint64_t v)
+{
+	jw_before_value(w);
+	buf_add_u64(w->out, v);
+	w->comma = true;
+}
+
+void
+jw_i64(struct jw *w, int64_t v)
+{
+	jw_before_value(w);
+	buf_add_i64(w->out, v);
+	w->comma = true;
+}
+
+void
+jw_bool(struct jw *w, bool v)
+{
+	jw_before_value(w);
+	buf_add(w->out, v ? STR("true") : STR("false"));
+	w->comma = true;
+}
+
+void
+jw_null(struct jw *w)
+{
+	jw_before_value(w);
+	buf_add(w->out, STR("null"));
+	w->comma = true;
+}
+
+void
+jw_kstr(struct jw *w, const char *key, struct str s)
+{
+	jw_key(w, str_of(key));
+	jw_str(w, s);
+}
+
+void
+jw_ku64(struct jw *w, const char *key, uint64_t v)
+{
+	jw_key(w, str_of(key));
+	jw_u64(w, v);
+}
+
+void
+jw_ki64(struct jw *w, const char *key, int64_t v)
+{
+	jw_key(w, str_of(key));
+	jw_i64(w, v);
+}
+
+void
+jw_kbool(struct jw *w, const char *key, bool v)
+{
+	jw_key(w, str_of(key));
+	jw_bool(w, v);
+}
+
+void
+jw_knull(struct jw *w, const char *key)
+{
+	jw_key(w, str_of(key));
+	jw_null(w);
+}

@@ -1,0 +1,134 @@
+/* kv/owner.h -- everything one owner has published: epoch, number, floor, newest state.
+ *
+ * One writer per record: the agent that accepted it (or the cluster as the one virtual owner).
+ * The writer calls owner_put() and owner_remove(), which number the changes; everybody else
+ * feeds what arrives to owner_push() (single records) and the owner_range_*() calls. Rules:
+ * RULES.md 1 (epochs), 2 (gaps, ranges, tombstones), 14 (opaque records), 15 (limits).
+ * No I/O, no clock.
+ *
+ * The digest's hash is the sum, modulo 2^64, of record_hash() over the live records: it can be
+ * kept up to date with each change, and tombstones, whose life is each holder's own affair,
+ * do not count.
+ */
+#ifndef KV_OWNER_H
+#define KV_OWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "kv/record.h"
+
+struct epoch {
+	uint64_t counter; /* one more at each start of the owner; 0: none seen */
+	uint64_t nonce;   /* random; equal counters with unequal nonces mean a cloned disk */
+};
+
+struct digest {
+	struct uuid owner;
+	struct epoch epoch;
+	uint64_t number; /* the last change applied */
+	uint64_t hash;   /* of the live records at that number */
+};
+
+struct owner_limits {
+	size_t records_max;    /* live ones */
+	size_t bytes_max;      /* keys and bodies of live ones */
+	size_t tombstones_max; /* beyond it the oldest go and the floor rises */
+};
+extern const struct owner_limits owner_limits_default;
+
+/* One record as an owner holds it; borrowed, valid until the owner's next change. */
+struct owner_record {
+	uint16_t kind;
+	bool gone;
+	uint64_t number;
+	struct str key;
+	struct blob *body; /* NULL for a tombstone */
+};
+
+/* What a call changed, for whoever keeps indexes over the records. `before` and `after` are
+ * the bodies (NULL: absent); the caller owns one reference to each and ends with
+ * owner_change_done(). */
+struct owner_change {
+	uint16_t kind;
+	struct str key;       /* owned copy */
+	uint64_t number;      /* of the record after the change */
+	struct blob *before, *after;
+};
+void owner_change_done(struct owner_change *);
+
+struct owner;
+
+struct owner *owner_new(const struct uuid *id, const struct owner_limits *);
+void owner_free(struct owner *); /* NULL is fine */
+
+const struct uuid *owner_id(const struct owner *);
+struct digest owner_digest(const struct owner *);
+uint64_t owner_floor(const struct owner *);
+size_t owner_count(const struct owner *); /* live records */
+size_t owner_bytes(const struct owner *);
+bool owner_find(const struct owner *, uint16_t kind, struct str key, struct owner_record *out);
+
+/* Writer. Between owner_epoch_begin() and owner_baseline_end() changes belong to the baseline:
+ * all its records carry number 1. Afterwards each change takes the next number. */
+void owner_epoch_begin(struct owner *, struct epoch); /* numbers start anew; records stay */
+void owner_baseline_end(struct owner *);              /* number becomes 1 */
+
+/* Stores a body. 1 and *change filled: it is new or different; 0: equal, nothing happened;
+ * ERR_LIMIT: over the limits, refused (the owner refuses, never the receiver: RULES 15). */
+int owner_put(struct owner *, uint16_t kind, struct str key, struct str body,
+    struct owner_change *change, struct err *);
+int owner_remove(struct owner *, uint16_t kind, struct str key, struct owner_change *change);
+
+/* Numbers an unchanged record anew, so that a mask on its old version ends (RULES 5).
+ * 1, or 0 when there is no such record. */
+int owner_assert(struct owner *, uint16_t kind, struct str key, struct owner_change *change);
+
+/* Virtual owner: its numbers are given from outside (Raft indexes). Must rise. */
+void owner_number_set(struct owner *, uint64_t number);
+
+/* Reader, single record: used at once when its number is newer than what is held for its key.
+ * OWNER_GAP: used (or not), but a number before it is missing: ask the sender for the range. */
+enum owner_pushed { OWNER_STALE, OWNER_APPLIED, OWNER_GAP, OWNER_OTHER_EPOCH };
+enum owner_pushed owner_push(struct owner *, struct epoch, const struct record *,
+    struct owner_change *change, bool *changed);
+
+/* A range: the newest state of all that is numbered in (after, upto], tombstones included. */
+struct owner_range {
+	struct epoch epoch;
+	uint64_t after, upto, floor;
+};
+
+/* Reader: gives a range's records one by one to owner_range_apply() after owner_range_begin()
+ * said OWNER_RANGE_APPLY, then owner_range_end() moves the number. OWNER_RANGE_STAGE: this is
+ * the whole state of a new epoch or from below the floor; collect it (owner_stage_add), then
+ * owner_stage_swap() replaces everything in one step. OWNER_RANGE_REFUSE: after is beyond our
+ * number; ask again from there. */
+enum owner_ranged { OWNER_RANGE_APPLY, OWNER_RANGE_STAGE, OWNER_RANGE_REFUSE, OWNER_RANGE_OLD };
+enum owner_ranged owner_range_begin(struct owner *, const struct owner_range *);
+bool owner_range_apply(struct owner *, const struct record *, struct owner_change *change);
+void owner_range_end(struct owner *, const struct owner_range *);
+
+int owner_stage_add(struct owner *, const struct record *, struct err *);
+/* Swaps the staged state in; calls for changes are drained with owner_stage_change() until
+ * false. */
+void owner_stage_swap(struct owner *, const struct owner_range *);
+bool owner_stage_change(struct owner *, struct owner_change *change);
+
+/* A baseline of a new epoch with this hash is announced: when what is held has the same hash,
+ * only takes the label (epoch, number 1, every record numbered 1) and returns true. */
+bool owner_relabel(struct owner *, struct epoch, uint64_t hash);
+
+/* Sender: walks the records numbered in (after, number], in order of number. When after is
+ * below the floor the range starts at 0 and holds the whole state. */
+struct owner_range owner_range_for(const struct owner *, uint64_t after);
+bool owner_range_next(const struct owner *, const struct owner_range *, uint64_t *cursor,
+    struct owner_record *out); /* *cursor starts at 0 */
+
+/* Drops tombstones numbered up to `number` and raises the floor to it. */
+void owner_floor_raise(struct owner *, uint64_t number);
+
+#endif

@@ -1,0 +1,59 @@
+/* watcher/rules.h -- from a container to the services it offers, by registrator's rules.
+ *
+ * Source: behaviour of gliderlabs/registrator 7, recorded in tests/registrator. SERVICE_* keys
+ * come from variables and labels (a label beats a variable; SERVICE_<port>_KEY beats
+ * SERVICE_KEY). Ids are host:container:port[:udp]. Tags come in registrator's order.
+ */
+#ifndef WATCHER_RULES_H
+#define WATCHER_RULES_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "watcher/container.h"
+
+struct rules_config {
+	struct str host;        /* first part of ids: the node name */
+	struct str ip;          /* -docker-ip, else the advertise address */
+	bool ip_forced;         /* -docker-ip was given: it beats a binding's own address */
+	bool internal;          /* -docker-internal: the container's address and port */
+	bool explicit_only;     /* -docker-explicit: only containers with a SERVICE_NAME */
+	bool meta;              /* -docker-meta: container id, name, image into Meta */
+	struct str tags;        /* -docker-tags: comma list, with templates */
+	struct str ip_from_label; /* -docker-use-ip-from-label: name of the label */
+};
+
+struct rules_pair {
+	struct str key, value;
+};
+
+/* A check asked for by SERVICE_CHECK_* keys, in Consul's terms; empty strings: not given. */
+struct rules_check {
+	bool present;
+	struct str http, tcp, grpc, ttl, script, method, status, interval, timeout, deregister_after;
+	bool grpc_use_tls, tls_skip_verify;
+};
+
+struct rules_service {
+	struct str id, name;
+	struct str address;
+	uint16_t port;
+	struct str *tags;
+	size_t tag_count;
+	struct rules_pair *meta; /* sorted by key */
+	size_t meta_count;
+	struct rules_check check;
+};
+
+/* Services of one container, possibly none; all memory from the arena. `peer` is the container
+ * whose network this one shares (network_mode container:ID), or NULL. ERR_MEMORY: over the
+ * arena's cap; ERR_INPUT: a bad template in -docker-tags. */
+int rules_apply(const struct rules_config *, struct arena *, const struct container *,
+    const struct container *peer, struct rules_service **out, size_t *count, struct err *);
+
+/* The id of the container whose network is shared, or empty. */
+struct str rules_peer(const struct container *);
+
+#endif
