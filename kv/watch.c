@@ -162,6 +162,17 @@ watch_touch(struct watches *w, struct watch_key key, uint64_t index, bool lives)
 }
 
 void
+watch_forget(struct watches *w, struct watch_key key)
+{
+	struct watch_scope *s = scope_find(w, key);
+
+	if (s == NULL)
+		return;
+	s->lives = false;
+	scope_settle(w, s);
+}
+
+void
 watch_wait(struct watches *w, struct waiter *waiter, const struct watch_key *keys, size_t count)
 {
 	assert(waiter->link_count == 0 && !waiter->ready && count <= WATCH_KEYS_MAX);
