@@ -19,7 +19,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-#define CONFIG_PATH_MAX 256  /* bytes of a key's path */
+#define CONFIG_PATH_MAX 256   /* bytes of a key's path */
 #define CONFIG_FILES_MAX 1024 /* in one folder */
 
 static const char *
@@ -79,7 +79,7 @@ config_pairs(struct options *o, const struct option *row, json_t *v, struct err 
 
 	if (!json_is_object(v))
 		return err_set(err, ERR_INPUT, "must be an object, not %s", config_kind(v));
-	json_object_foreach(v, key, item) {
+	json_object_foreach (v, key, item) {
 		char room[64];
 		struct str text;
 		int rc;
@@ -105,9 +105,9 @@ config_value(struct options *o, const struct option *row, json_t *v, struct err 
 	if (row->type == OPTION_MAP || row->type == OPTION_TTLS)
 		return config_pairs(o, row, v, err);
 	if (row->type == OPTION_LIST && json_is_array(v)) {
-		json_array_foreach(v, i, item) {
+		json_array_foreach (v, i, item) {
 			int rc = json_is_array(item) ? err_set(err, ERR_INPUT, "lists do not nest")
-			                             : config_value(o, row, item, err);
+						     : config_value(o, row, item, err);
 			if (rc < 0)
 				return rc;
 		}
@@ -116,21 +116,21 @@ config_value(struct options *o, const struct option *row, json_t *v, struct err 
 	if (!config_scalar(v, room, &text))
 		return err_set(err, ERR_INPUT, "must be %s, not %s",
 		    row->type == OPTION_BOOL  ? "true or false"
-		        : row->type == OPTION_INT ? "a number"
-		                                  : "a text",
+		    : row->type == OPTION_INT ? "a number"
+					      : "a text",
 		    config_kind(v));
 	return option_set_text(o, row, text, err);
 }
 
 /* One object, whose members' paths begin with `path` (path_n bytes of it, dot included). */
 static int
-config_object(struct options *o, json_t *object, char path[CONFIG_PATH_MAX], size_t path_n,
-    struct err *err)
+config_object(
+    struct options *o, json_t *object, char path[CONFIG_PATH_MAX], size_t path_n, struct err *err)
 {
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(object, key, v) {
+	json_object_foreach (object, key, v) {
 		int n = snprintf(path + path_n, CONFIG_PATH_MAX - path_n, "%s", key);
 		size_t full = path_n + (n < 0 ? 0 : (size_t)n);
 		const struct option *row;
@@ -172,8 +172,8 @@ config_text_read(struct options *o, struct str name, struct str text, struct err
 	int rc = json_read(text, &root, err);
 
 	if (rc == 0 && !json_is_object(root))
-		rc = err_set(err, ERR_INPUT, "must hold one JSON object, not %s",
-		    config_kind(root));
+		rc =
+		    err_set(err, ERR_INPUT, "must hold one JSON object, not %s", config_kind(root));
 	if (rc == 0)
 		rc = config_object(o, root, path, 0, err);
 	json_decref(root);
@@ -248,8 +248,8 @@ config_dir_read(struct options *o, struct str path, struct err *err)
 		if (!str_ends(name, STR(".json")) && !str_ends(name, STR(".hcl")))
 			continue;
 		if (count == CONFIG_FILES_MAX)
-			rc = err_set(err, ERR_LIMIT, "more than %d files in %s", CONFIG_FILES_MAX,
-			    folder);
+			rc = err_set(
+			    err, ERR_LIMIT, "more than %d files in %s", CONFIG_FILES_MAX, folder);
 		else
 			names[count++] = str_dup(name);
 	}

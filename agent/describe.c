@@ -116,7 +116,8 @@ describe_help(struct buf *b, const struct option *table)
 			continue;
 		size_t rows = 0;
 		for (const struct option *r = row; !describe_ends(r); r++) {
-			if (!describe_acts(r) || r->flag == NULL || strcmp(r->group, row->group) != 0)
+			if (!describe_acts(r) || r->flag == NULL ||
+			    strcmp(r->group, row->group) != 0)
 				continue;
 			if (rows++ == 0)
 				buf_addf(b, "\n%s:\n", row->group);
@@ -191,7 +192,8 @@ describe_man_flags(struct buf *b, const struct option *table, const char *only, 
 		    (except != NULL && strcmp(except, row->group) == 0))
 			continue;
 		for (const struct option *r = row; !describe_ends(r); r++) {
-			if (r->group == NULL || r->flag == NULL || strcmp(r->group, row->group) != 0)
+			if (r->group == NULL || r->flag == NULL ||
+			    strcmp(r->group, row->group) != 0)
 				continue;
 			if (rows++ == 0 && only == NULL)
 				buf_addf(b, ".SS %s\n", row->group);

@@ -144,18 +144,23 @@ duration_format(nsec d, char out[DURATION_TEXT_MAX])
 	if (d < 0)
 		out[n++] = '-';
 	if (v < (uint64_t)NSEC_SEC) {
-		uint64_t unit = v < (uint64_t)NSEC_US ? 1 : v < (uint64_t)NSEC_MS ? NSEC_US : NSEC_MS;
+		uint64_t unit = v < (uint64_t)NSEC_US   ? 1
+				: v < (uint64_t)NSEC_MS ? NSEC_US
+							: NSEC_MS;
 
 		n += (size_t)duration_decimal(out + n, room - n, v, unit);
-		snprintf(out + n, room - n, "%s", unit == 1 ? "ns" : unit == NSEC_US ? "\xc2\xb5s" : "ms");
+		snprintf(out + n, room - n, "%s",
+		    unit == 1         ? "ns"
+		    : unit == NSEC_US ? "\xc2\xb5s"
+				      : "ms");
 		return out;
 	}
 	if (v >= (uint64_t)NSEC_HOUR)
-		n += (size_t)snprintf(out + n, room - n, "%lluh",
-		    (unsigned long long)(v / NSEC_HOUR));
+		n += (size_t)snprintf(
+		    out + n, room - n, "%lluh", (unsigned long long)(v / NSEC_HOUR));
 	if (v >= (uint64_t)NSEC_MIN)
-		n += (size_t)snprintf(out + n, room - n, "%llum",
-		    (unsigned long long)(v % NSEC_HOUR / NSEC_MIN));
+		n += (size_t)snprintf(
+		    out + n, room - n, "%llum", (unsigned long long)(v % NSEC_HOUR / NSEC_MIN));
 	n += (size_t)duration_decimal(out + n, room - n, v % NSEC_MIN, NSEC_SEC);
 	snprintf(out + n, room - n, "s");
 	return out;

@@ -24,8 +24,8 @@
 #define IDENTITY_PATH_MAX 4096
 
 static int
-identity_path(const struct identity *i, const char *name, char out[IDENTITY_PATH_MAX],
-    struct err *err)
+identity_path(
+    const struct identity *i, const char *name, char out[IDENTITY_PATH_MAX], struct err *err)
 {
 	int n = snprintf(out, IDENTITY_PATH_MAX, "%s/%s", i->folder, name);
 
@@ -181,8 +181,8 @@ identity_read(struct identity *i, struct err *err)
 	if (rc < 0 || text.p == NULL)
 		return rc;
 	if (!str_u64(identity_field(text, STR("ceiling")), UINT64_MAX, &i->index_ceiling))
-		return err_set(err, ERR_INPUT, "%s/index is damaged: it must hold a ceiling",
-		    i->folder);
+		return err_set(
+		    err, ERR_INPUT, "%s/index is damaged: it must hold a ceiling", i->folder);
 	return 0;
 }
 
@@ -190,9 +190,9 @@ static int
 identity_write(const struct identity *i, struct err *err)
 {
 	char id[UUID_TEXT_LEN + 1], cluster[UUID_TEXT_LEN + 1], text[IDENTITY_FILE_MAX];
-	int n = snprintf(text, sizeof text, "id %s\ncluster %s\nepoch %llu\n",
-	    uuid_format(&i->id, id), uuid_format(&i->cluster, cluster),
-	    (unsigned long long)i->epoch.counter);
+	int n =
+	    snprintf(text, sizeof text, "id %s\ncluster %s\nepoch %llu\n", uuid_format(&i->id, id),
+		uuid_format(&i->cluster, cluster), (unsigned long long)i->epoch.counter);
 
 	return identity_store(i, "identity", str_mem(text, (size_t)n), err);
 }

@@ -36,9 +36,8 @@ option_by_key(struct str path)
 			continue;
 		if (str_eq_nocase(path, key))
 			return row;
-		if ((row->type == OPTION_IGNORED || row->type == OPTION_LATER) &&
-		    path.n > key.n && path.p[key.n] == '.' &&
-		    str_eq_nocase(str_head(path, key.n), key))
+		if ((row->type == OPTION_IGNORED || row->type == OPTION_LATER) && path.n > key.n &&
+		    path.p[key.n] == '.' && str_eq_nocase(str_head(path, key.n), key))
 			above = row;
 	}
 	return above;
@@ -107,8 +106,8 @@ option_set_int(int64_t *out, const struct option *row, struct str value, struct 
 	int64_t n;
 
 	if (!str_u64(negative ? str_skip(value, 1) : value, INT64_MAX, &v))
-		return err_set(err, ERR_INPUT, "\"" STR_FMT "\" is not a whole number",
-		    STR_ARG(value));
+		return err_set(
+		    err, ERR_INPUT, "\"" STR_FMT "\" is not a whole number", STR_ARG(value));
 	n = negative ? -(int64_t)v : (int64_t)v;
 	if ((row->min != 0 || row->max != 0) && (n < row->min || n > row->max))
 		return err_set(err, ERR_INPUT, "%lld is not in the range %lld to %lld",
@@ -124,8 +123,8 @@ option_set_duration(nsec *out, struct str value, struct err *err)
 	int rc = duration_parse(value, &d, NULL);
 
 	if (rc < 0 || d < 0)
-		return err_set(err, ERR_INPUT,
-		    "\"" STR_FMT "\" is not a time such as 90s or 1h30m", STR_ARG(value));
+		return err_set(err, ERR_INPUT, "\"" STR_FMT "\" is not a time such as 90s or 1h30m",
+		    STR_ARG(value));
 	*out = d;
 	return 0;
 }
@@ -153,8 +152,8 @@ option_add_item(struct options *o, const struct option *row, struct str value, s
 }
 
 static int
-option_add_ttl(struct options *o, const struct option *row, struct str name, struct str value,
-    struct err *err)
+option_add_ttl(
+    struct options *o, const struct option *row, struct str name, struct str value, struct err *err)
 {
 	struct option_ttl *slot;
 	nsec ttl;
@@ -163,8 +162,8 @@ option_add_ttl(struct options *o, const struct option *row, struct str name, str
 	if (rc < 0)
 		return rc;
 	if (ttl / NSEC_SEC > INT32_MAX)
-		return err_set(err, ERR_INPUT, "\"" STR_FMT "\" is too long for a TTL",
-		    STR_ARG(value));
+		return err_set(
+		    err, ERR_INPUT, "\"" STR_FMT "\" is too long for a TTL", STR_ARG(value));
 	slot = option_grow(o, row->offset, row->count_offset, sizeof *slot);
 	if (slot == NULL)
 		return option_full(err);
@@ -173,8 +172,8 @@ option_add_ttl(struct options *o, const struct option *row, struct str name, str
 }
 
 int
-option_add_pair(struct options *o, const struct option *row, struct str key, struct str value,
-    struct err *err)
+option_add_pair(
+    struct options *o, const struct option *row, struct str key, struct str value, struct err *err)
 {
 	struct pair *slot, **pairs = option_at(o, row->offset);
 	size_t count = *(size_t *)option_at(o, row->count_offset);
@@ -245,9 +244,8 @@ options_init(struct options *o, struct err *err)
 	memset(o, 0, sizeof *o);
 	arena_init(&o->arena, OPTIONS_BYTES_MAX);
 	for (const struct option *row = options_table; !option_row_ends(row); row++) {
-		int rc = row->initial == NULL
-		    ? 0
-		    : option_set_text(o, row, str_of(row->initial), err);
+		int rc =
+		    row->initial == NULL ? 0 : option_set_text(o, row, str_of(row->initial), err);
 
 		if (rc < 0)
 			return err_wrap(err, "default of %s", row->flag);
@@ -353,7 +351,7 @@ options_files(struct options *o, int argc, char **argv, struct err *err)
 		    a.row->type == OPTION_LIST)
 			rc = config_file_read(o, a.value, err);
 		else if (a.row->offset == offsetof(struct options, config_dirs) &&
-		    a.row->type == OPTION_LIST)
+			 a.row->type == OPTION_LIST)
 			rc = config_dir_read(o, a.value, err);
 		if (rc < 0)
 			return rc;
@@ -424,13 +422,13 @@ option_equal(const struct options *a, const struct options *b, const struct opti
 		return *(const int64_t *)x == *(const int64_t *)y;
 	case OPTION_LIST:
 		return n == m &&
-		    option_lists_equal(*(struct str *const *)x, *(struct str *const *)y, n);
+		       option_lists_equal(*(struct str *const *)x, *(struct str *const *)y, n);
 	case OPTION_MAP:
 		return n == m &&
-		    option_pairs_equal(*(struct pair *const *)x, *(struct pair *const *)y, n);
+		       option_pairs_equal(*(struct pair *const *)x, *(struct pair *const *)y, n);
 	case OPTION_TTLS:
 		return n == m && option_ttls_equal(*(struct option_ttl *const *)x,
-		    *(struct option_ttl *const *)y, n);
+				     *(struct option_ttl *const *)y, n);
 	case OPTION_IGNORED:
 	case OPTION_LATER:
 		break;
@@ -439,8 +437,8 @@ option_equal(const struct options *a, const struct options *b, const struct opti
 }
 
 static int
-option_take(struct options *o, const struct options *fresh, const struct option *row,
-    struct err *err)
+option_take(
+    struct options *o, const struct options *fresh, const struct option *row, struct err *err)
 {
 	void *to = option_at(o, row->offset);
 	const void *from = option_at(fresh, row->offset);
@@ -472,8 +470,8 @@ option_take(struct options *o, const struct options *fresh, const struct option 
 }
 
 int
-options_reload(struct options *o, const struct options *fresh, char *changed, size_t cap,
-    struct err *err)
+options_reload(
+    struct options *o, const struct options *fresh, char *changed, size_t cap, struct err *err)
 {
 	size_t n = 0;
 

@@ -28,7 +28,8 @@ finish_checks(struct options *o, struct err *err)
 	if (o->bootstrap_expect > 0 && !o->server)
 		return err_set(err, ERR_INPUT, "-bootstrap-expect needs -server");
 	if (o->bootstrap_expect > 0 && o->bootstrap && !o->dev)
-		return err_set(err, ERR_INPUT, "-bootstrap and -bootstrap-expect exclude each other");
+		return err_set(
+		    err, ERR_INPUT, "-bootstrap and -bootstrap-expect exclude each other");
 	if (o->data_dir.n == 0 && !o->dev)
 		return err_set(err, ERR_INPUT,
 		    "-data-dir is needed (or -dev, which keeps everything in memory)");
@@ -37,8 +38,8 @@ finish_checks(struct options *o, struct err *err)
 		    "-log-level: \"" STR_FMT "\" is not debug, info, warn or error",
 		    STR_ARG(o->log_level));
 	if (o->node_id.n > 0 && !uuid_parse(o->node_id, &id))
-		return err_set(err, ERR_INPUT, "-node-id: \"" STR_FMT "\" is not a UUID",
-		    STR_ARG(o->node_id));
+		return err_set(
+		    err, ERR_INPUT, "-node-id: \"" STR_FMT "\" is not a UUID", STR_ARG(o->node_id));
 	if (!str_eq(o->docker_deregister, STR("always")) &&
 	    !str_eq(o->docker_deregister, STR("on-success")))
 		return err_set(err, ERR_INPUT,
@@ -122,8 +123,8 @@ options_advertise_choose(const struct addr *a, size_t count, struct addr *out, s
 		chosen = &a[i];
 		found++;
 		if (n < sizeof names)
-			n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", n > 0 ? ", " : "",
-			    addr_format_ip(&a[i], text));
+			n += (size_t)snprintf(names + n, sizeof names - n, "%s%s",
+			    n > 0 ? ", " : "", addr_format_ip(&a[i], text));
 	}
 	if (found == 0)
 		return err_set(err, ERR_INPUT,
@@ -186,8 +187,8 @@ finish_gossip(struct options *o, struct err *err)
 
 /* Addresses between blanks, each with this port; a port of -1 gives none. */
 static int
-finish_listen(struct options *o, const char *flag, struct str text, int64_t port,
-    struct addr **out, size_t *count, struct err *err)
+finish_listen(struct options *o, const char *flag, struct str text, int64_t port, struct addr **out,
+    size_t *count, struct err *err)
 {
 	struct addr *list = arena_array(&o->arena, struct addr, LISTEN_MAX);
 	size_t n = 0;
@@ -201,8 +202,8 @@ finish_listen(struct options *o, const char *flag, struct str text, int64_t port
 		if (one.n == 0)
 			continue;
 		if (n == LISTEN_MAX)
-			return err_set(err, ERR_LIMIT, "%s: more than %d addresses", flag,
-			    LISTEN_MAX);
+			return err_set(
+			    err, ERR_LIMIT, "%s: more than %d addresses", flag, LISTEN_MAX);
 		rc = finish_ip(flag, one, &list[n], err);
 		if (rc < 0)
 			return rc;
@@ -220,7 +221,8 @@ finish_client(struct options *o, struct err *err)
 {
 	struct str client = o->client.n > 0 ? o->client : STR("127.0.0.1");
 	bool own_http = o->http_address.n > 0, own_dns = o->dns_address.n > 0;
-	int rc = finish_listen(o, "-client", client, 0, &o->client_addrs, &o->client_addr_count, err);
+	int rc =
+	    finish_listen(o, "-client", client, 0, &o->client_addrs, &o->client_addr_count, err);
 
 	if (rc == 0)
 		rc = finish_listen(o, own_http ? "addresses.http" : "-client",
