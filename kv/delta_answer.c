@@ -49,7 +49,7 @@ delta_judge(const struct digest *ours, const struct digest *theirs, bool writer)
 	if (order > 0) /* an epoch of our own that we do not know is no state to take */
 		return theirs->number > 0 && !writer ? DELTA_BEHIND : DELTA_EVEN;
 	if (order < 0)
-		return ours->number > 0 ? DELTA_GIVE_WHOLE : DELTA_EVEN;
+		return DELTA_GIVE_WHOLE;
 	if (theirs->number > ours->number)
 		return writer ? DELTA_EVEN : DELTA_BEHIND;
 	if (theirs->number < ours->number)
