@@ -97,17 +97,24 @@ answer_open(struct answering *a)
 	return !a->cut;
 }
 
+/* Sets where writing ends. Never before what is written: the writer relies on that. */
+static void
+room_set(struct answering *a, size_t cap)
+{
+	a->w.w.cap = cap > a->w.w.pos ? cap : a->w.w.pos;
+}
+
 bool
 answer_make_room(struct answering *a)
 {
 	if (a->fit == FIT_WITH_OPT) {
 		a->fit = FIT_WITHOUT_OPT;
-		a->w.w.cap = a->soft;
+		room_set(a, a->soft);
 		return true;
 	}
 	if (a->fit == FIT_WITHOUT_OPT && a->w.counts[DNS_ANSWER] == 0) {
 		a->fit = FIT_ONE;
-		a->w.w.cap = a->room;
+		room_set(a, a->room);
 		return true;
 	}
 	a->cut = true;
@@ -314,7 +321,7 @@ answer_query(struct dns_responder *r, struct now now, const struct dns_query *q,
 		r->stats.dropped++;
 		return 0; /* not even the question fits */
 	}
-	a.w.w.cap = a.soft > a.opt_bytes ? a.soft - a.opt_bytes : a.soft;
+	room_set(&a, a.soft > a.opt_bytes ? a.soft - a.opt_bytes : 0);
 
 	if (zone != ZONE_NONE)
 		a.w.flags |= (uint16_t)(DNS_FLAG_AA | (r->config->recursors ? DNS_FLAG_RA : 0));
@@ -331,7 +338,7 @@ answer_query(struct dns_responder *r, struct now now, const struct dns_query *q,
 	}
 
 	if (a.opt_bytes > 0 && a.fit == FIT_WITH_OPT && !a.cut) {
-		a.w.w.cap = a.room;
+		room_set(&a, a.room);
 		(void)dns_put_opt(&a.w, q->edns_size, 0, subnet);
 	}
 	stats_count(r, &a);

@@ -148,6 +148,12 @@ dns_io_free(struct dns_io *io)
 	free(io);
 }
 
+void
+dns_io_tcp_idle(struct dns_io *io, nsec idle)
+{
+	dns_tcp_idle(io->tcp, idle);
+}
+
 struct addr
 dns_io_address(const struct dns_io *io, size_t i)
 {

@@ -26,6 +26,9 @@ int dns_io_new(struct event_base *, struct dns_responder *, const struct addr *l
     struct dns_io **out, struct err *);
 void dns_io_free(struct dns_io *); /* closes everything; NULL is fine */
 
+/* Another time than DNS_TCP_IDLE, for connections from now on. */
+void dns_io_tcp_idle(struct dns_io *, nsec idle);
+
 /* Where it listens: the port the system chose when 0 was asked. i < count. */
 struct addr dns_io_address(const struct dns_io *, size_t i);
 

@@ -57,6 +57,7 @@ struct dns_tcp {
 	size_t listener_count, listener_cap;
 	TAILQ_HEAD(conns, conn) conns;
 	size_t conn_count;
+	nsec idle;
 	size_t held;          /* bytes in all connections' buffers */
 	struct event *timer;  /* owned: the head's deadline */
 	struct event *resume; /* owned: accepts again after a pause */
@@ -97,7 +98,7 @@ timer_arm(struct dns_tcp *tcp, nsec now)
 static void
 conn_progress(struct conn *c, nsec now)
 {
-	c->deadline = now + DNS_TCP_IDLE;
+	c->deadline = now + c->tcp->idle;
 	TAILQ_REMOVE(&c->tcp->conns, c, link);
 	TAILQ_INSERT_TAIL(&c->tcp->conns, c, link);
 }
@@ -329,7 +330,7 @@ conn_new(struct dns_tcp *tcp, int fd, const struct addr *peer, nsec now)
 	c->tcp = tcp;
 	c->peer = *peer;
 	c->fd = fd;
-	c->deadline = now + DNS_TCP_IDLE;
+	c->deadline = now + tcp->idle;
 	buf_init(&c->in, IN_MAX);
 	buf_init(&c->out, OUT_MAX);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -424,6 +425,7 @@ dns_tcp_new(struct event_base *base, struct dns_responder *responder)
 
 	tcp->base = base;
 	tcp->responder = responder;
+	tcp->idle = DNS_TCP_IDLE;
 	TAILQ_INIT(&tcp->conns);
 	tcp->timer = evtimer_new(base, on_timer, tcp);
 	tcp->resume = evtimer_new(base, on_resume, tcp);
@@ -450,6 +452,12 @@ dns_tcp_free(struct dns_tcp *tcp)
 	free(tcp->listeners);
 	free(tcp->scratch);
 	free(tcp);
+}
+
+void
+dns_tcp_idle(struct dns_tcp *tcp, nsec idle)
+{
+	tcp->idle = idle;
 }
 
 int

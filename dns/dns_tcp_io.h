@@ -15,4 +15,6 @@ void dns_tcp_free(struct dns_tcp *); /* closes everything; NULL is fine */
 /* Takes a bound socket, also when it fails, and listens on it. */
 int dns_tcp_add(struct dns_tcp *, int fd, struct err *);
 
+void dns_tcp_idle(struct dns_tcp *, nsec idle);
+
 #endif

@@ -341,7 +341,7 @@ owner_push(struct owner *o, struct epoch epoch, const struct record *r, struct o
 	*changed = false;
 	if (order > 0)
 		return OWNER_OTHER_EPOCH;
-	if (order < 0 || epoch.counter == 0 || r->number <= o->floor)
+	if (order < 0 || epoch.counter == 0)
 		return OWNER_STALE;
 	*changed = owner_use(o, r, change);
 	if (r->number > o->seen)

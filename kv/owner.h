@@ -35,6 +35,10 @@ struct epoch {
 	uint64_t nonce;   /* random; equal counters with unequal nonces mean a cloned disk */
 };
 
+/* < 0, 0, > 0: which is older. Counters decide. Equal counters with unequal nonces are two
+ * histories of a cloned disk; until one takes a new id, everybody shows the same one of them. */
+int epoch_cmp(const struct epoch *, const struct epoch *);
+
 struct digest {
 	struct uuid owner;
 	struct epoch epoch;

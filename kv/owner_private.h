@@ -27,10 +27,6 @@ struct owner {
 	struct owner_item *fresh; /* then: the next of `held` that may be new */
 };
 
-/* < 0, 0, > 0. Counters decide. Equal counters with unequal nonces are two histories of a cloned
- * disk; until one of them takes a new id, everybody shows the same one. */
-int epoch_cmp(const struct epoch *, const struct epoch *);
-
 /* Fills in *c (NULL is fine): takes `before`, adds a reference to `after`. */
 void owner_change_set(struct owner_change *c, uint16_t kind, struct str key, uint64_t number,
     struct blob *before, struct blob *after);

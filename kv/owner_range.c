@@ -151,9 +151,7 @@ owner_range_apply(struct owner *o, const struct record *r, struct owner_change *
 void
 owner_range_end(struct owner *o, const struct owner_range *r)
 {
-	assert(!o->draining);
-	if (epoch_cmp(&r->epoch, &o->epoch) != 0 || r->after > o->number)
-		return;
+	assert(!o->draining && epoch_cmp(&r->epoch, &o->epoch) == 0 && r->after <= o->number);
 	if (o->seen < r->head)
 		o->seen = r->head;
 	if (o->number < r->upto)
@@ -271,7 +269,6 @@ owner_stage_change(struct owner *o, struct owner_change *change)
 	while (!told && (is = o->fresh) != NULL) {
 		o->fresh = TAILQ_NEXT(is, link);
 		told = !is->seen && is->body != NULL;
-		is->seen = false;
 		if (told)
 			owner_change_set(
 			    change, is->kind, owner_item_key(is), is->number, NULL, is->body);

@@ -21,7 +21,7 @@ struct owner_item {
 	uint32_t slot_hash; /* of (kind, key), for the table */
 	uint16_t kind;
 	uint16_t key_len;
-	bool seen; /* while a swap's changes are drained: was there before */
+	bool seen; /* by the swap that brought it in: not new */
 	char key[];
 };
 

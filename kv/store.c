@@ -40,6 +40,17 @@ store_member_find(const struct store *s, const struct uuid *id)
 }
 
 struct store_member *
+store_member_next(const struct store *s, struct store_member *m)
+{
+	if (m != NULL)
+		return RB_NEXT(store_members, &s->members, m);
+	m = RB_ROOT(&s->members);
+	while (m != NULL && RB_LEFT(m, link) != NULL)
+		m = RB_LEFT(m, link);
+	return m;
+}
+
+struct store_member *
 store_member_add(struct store *s, const struct uuid *id, enum member_state state)
 {
 	struct store_member *m = mem_new(struct store_member);
@@ -522,14 +533,7 @@ store_digest_next(const struct store *s, size_t *cursor, struct digest *out)
 {
 	struct store_member *m = (struct store_member *)*cursor;
 
-	if (m != NULL) {
-		m = RB_NEXT(store_members, &s->members, m);
-	} else {
-		m = RB_ROOT(&s->members);
-		while (RB_LEFT(m, link) != NULL)
-			m = RB_LEFT(m, link);
-	}
-	for (; m != NULL; m = RB_NEXT(store_members, &s->members, m)) {
+	while ((m = store_member_next(s, m)) != NULL) {
 		if (m->state != MEMBER_ALIVE && m->state != MEMBER_FAILED)
 			continue;
 		*out = owner_digest(m->owner);

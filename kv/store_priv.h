@@ -50,6 +50,17 @@ struct store {
 };
 
 struct store_member *store_member_find(const struct store *, const struct uuid *);
+/* In order of id; NULL starts and ends. */
+struct store_member *store_member_next(const struct store *, struct store_member *);
 struct store_member *store_member_add(struct store *, const struct uuid *, enum member_state);
+/* The member whose records of this epoch may come in, UNKNOWN from now on if need be; NULL: our
+ * own, or kept away by a certificate, or no room for one more unknown. */
+struct store_member *store_member_for(
+    struct store *, struct now, const struct uuid *, struct epoch);
+bool store_member_is_writer(const struct store *, const struct store_member *);
+/* What an UNKNOWN member holds, in bytes and about; 0 for all others. */
+#define STORE_OWNER_COST 512
+#define STORE_RECORD_COST 64
+size_t store_member_cost(const struct store_member *);
 
 #endif

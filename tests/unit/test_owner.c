@@ -196,6 +196,28 @@ an_assertion_takes_a_number_for_the_same_bytes(void **unused)
 	owner_free(r);
 }
 
+/* Of equal bytes the blob stays, which indexes point into. */
+static void
+equal_bytes_from_elsewhere_stay_one_blob(void **unused)
+{
+	struct owner *r = owner_empty();
+	struct record a = { .kind = K, .number = 2, .key = STR("a"), .body = STR("1") };
+	struct owner_change c;
+	bool changed;
+
+	(void)unused;
+	owner_relabel(r, first, 0);
+	owner_push(r, first, &a, &c, &changed);
+	assert_null(c.before);
+	owner_change_done(&c);
+	a.number = 3;
+	assert_int_equal(owner_push(r, first, &a, &c, &changed), OWNER_APPLIED);
+	assert_ptr_equal(c.before, c.after);
+	assert_int_equal(c.number, 3);
+	owner_change_done(&c);
+	owner_free(r);
+}
+
 static void
 limits_refuse_at_the_writer_only(void **unused)
 {
@@ -442,6 +464,7 @@ what_was_pushed_ahead_outlives_a_swap(void **unused)
 	assert_int_equal(feed(r, behind, 3), OWNER_RANGE_STAGE);
 	drain(r);
 	assert_story(r, "e1 n4? f4 a=2@6 c=1@7");
+	assert_int_equal(feed(r, behind, 0), OWNER_RANGE_OLD); /* another hash, and rightly so */
 	sync_up(r, w);
 	assert_story(r, "e1 n7 f4 a=2@6 c=1@7 x=1@5");
 	assert_true(owner_digest(r).hash == owner_digest(w).hash);
@@ -536,6 +559,50 @@ another_epoch_is_staged_until_whole_and_shown_in_one_step(void **unused)
 	assert_story(r, "e2 n2 f1 a=1@1 b=2@1 d=1@2");
 	owner_free(w);
 	owner_free(again);
+	owner_free(r);
+}
+
+/* A mask names the epoch too: whoever keeps it must hear of a new one. */
+static void
+a_new_epoch_tells_of_records_under_their_old_number_too(void **unused)
+{
+	struct owner *w = owner_empty(), *r = owner_empty();
+	struct owner_change c;
+
+	(void)unused;
+	owner_epoch_begin(w, first);
+	put(w, "a", "1");
+	owner_baseline_end(w);
+	sync_up(r, w);
+	owner_epoch_begin(w, second);
+	owner_baseline_end(w);
+	feed(r, w, 0);
+	assert_true(owner_stage_change(r, &c));
+	assert_ptr_equal(c.before, c.after);
+	assert_int_equal(c.number, 1);
+	owner_change_done(&c);
+	assert_false(owner_stage_change(r, &c));
+	owner_free(w);
+	owner_free(r);
+}
+
+static void
+of_two_versions_in_a_whole_state_the_newer_stays(void **unused)
+{
+	struct owner *r = owner_empty();
+	struct owner_range range = { .epoch = { 1, 11 }, .upto = 5, .floor = 1, .head = 5 };
+	struct record a = { .kind = K, .number = 5, .key = STR("a"), .body = STR("new") };
+
+	(void)unused;
+	assert_int_equal(owner_stage_add(r, &a, NULL), ERR_STATE); /* nothing begun */
+	assert_int_equal(owner_range_begin(r, &range), OWNER_RANGE_STAGE);
+	assert_int_equal(owner_stage_add(r, &a, NULL), 0);
+	a.number = 4;
+	a.body = STR("old");
+	assert_int_equal(owner_stage_add(r, &a, NULL), 0);
+	owner_stage_swap(r, &range);
+	drain(r);
+	assert_story(r, "e1 n5 f1 a=new@5");
 	owner_free(r);
 }
 
@@ -660,6 +727,7 @@ main(void)
 		cmocka_unit_test(a_removal_leaves_a_tombstone_until_the_floor_rises),
 		cmocka_unit_test(a_baseline_is_all_of_number_one),
 		cmocka_unit_test(an_assertion_takes_a_number_for_the_same_bytes),
+		cmocka_unit_test(equal_bytes_from_elsewhere_stay_one_blob),
 		cmocka_unit_test(limits_refuse_at_the_writer_only),
 		cmocka_unit_test(too_many_tombstones_raise_the_floor),
 		cmocka_unit_test(given_numbers_count_nothing_up),
@@ -672,6 +740,8 @@ main(void)
 		cmocka_unit_test(an_inexact_replica_gives_no_whole_state),
 		cmocka_unit_test(an_equal_number_with_another_hash_is_replaced),
 		cmocka_unit_test(another_epoch_is_staged_until_whole_and_shown_in_one_step),
+		cmocka_unit_test(a_new_epoch_tells_of_records_under_their_old_number_too),
+		cmocka_unit_test(of_two_versions_in_a_whole_state_the_newer_stays),
 		cmocka_unit_test(who_holds_the_same_hash_only_takes_the_label),
 		cmocka_unit_test(of_two_nonces_all_show_the_same),
 		cmocka_unit_test(unknown_kinds_pass_through_and_are_hashed),
