@@ -6,10 +6,7 @@
  */
 #include "agent/http/decode.h"
 
-#include <stdlib.h>
-
 #include "agent/http/decode_fields.h"
-#include "base/addr.h"
 
 /* Checks of the agent: inside a service registration, and on their own. What both share is one
  * list of rows; the names differ in a few, and neither knows the other's. */
@@ -169,44 +166,6 @@ decode_service(
 	for (size_t i = 0; i < b.check_count; i++)
 		all[count++] = b.checks[i];
 	*out = (struct service_registration){ b.info, all, count };
-	return 0;
-}
-
-static bool
-tagged_has(const struct service_info *s, struct str tag)
-{
-	for (size_t i = 0; i < s->tagged_count; i++)
-		if (str_eq(s->tagged[i].tag, tag))
-			return true;
-	return false;
-}
-
-int
-service_info_complete(struct arena *arena, struct service_info *s, struct err *err)
-{
-	static const struct str tags_v4[] = { { "lan_ipv4", 8 }, { "wan_ipv4", 8 } };
-	static const struct str tags_v6[] = { { "lan_ipv6", 8 }, { "wan_ipv6", 8 } };
-	const struct str *tags;
-	struct tagged_address *list;
-	struct addr ip;
-
-	if (s->id.n == 0)
-		s->id = s->name;
-	if (!addr_parse_ip(s->address, &ip))
-		return 0;
-	tags = ip.family == ADDR_V6 ? tags_v6 : tags_v4;
-	list = arena_array(arena, struct tagged_address, s->tagged_count + 2);
-	if (list == NULL)
-		return err_set(err, ERR_MEMORY, "the request is too large");
-	if (s->tagged_count > 0)
-		memcpy(list, s->tagged, s->tagged_count * sizeof *list);
-	s->tagged = list;
-	for (int i = 0; i < 2; i++)
-		if (!tagged_has(s, tags[i]))
-			list[s->tagged_count++] =
-			    (struct tagged_address){ tags[i], s->address, s->port };
-	s->tagged_set = true;
-	qsort(s->tagged, s->tagged_count, sizeof *s->tagged, tagged_order);
 	return 0;
 }
 

@@ -23,10 +23,6 @@ struct service_registration {
 };
 int decode_service(struct arena *, struct str body, struct service_registration *out, struct err *);
 
-/* What the agent adds to a registration before it is kept: the id, and the tagged addresses
- * lan_ipv4, wan_ipv4 (or _ipv6) from the service's own address, unless they were given. */
-int service_info_complete(struct arena *, struct service_info *, struct err *);
-
 /* PUT /v1/agent/check/register */
 int decode_check(struct arena *, struct str body, struct check_def *out, struct err *);
 
@@ -36,7 +32,8 @@ struct check_update {
 };
 int decode_check_update(struct arena *, struct str body, struct check_update *out, struct err *);
 
-/* PUT /v1/catalog/register. Ids and names that follow from others are filled in. */
+/* PUT /v1/catalog/register. As given, but for weights of 1 and 1; the single Check is the last of
+ * the checks. */
 struct catalog_registration {
 	struct str datacenter;
 	struct external_register what;

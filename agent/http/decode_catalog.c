@@ -155,21 +155,10 @@ read_definition(struct decoder *d, const json_t *v, const struct field *f, char 
 		rc = check->definition_json.p == NULL ? decode_full(d) : 0;
 	}
 	buf_done(&text);
-	if (check->type.n == 0 && given)
-		check->type = check_def_type_text(&def);
 	return rc;
 }
 
 /* Nodes, services, checks. */
-
-/* Type, which a Definition may have implied already: an empty one says nothing. */
-static int
-read_check_type(struct decoder *d, const json_t *v, const struct field *f, char *at)
-{
-	if (json_is_string(v) && json_text(v).n == 0)
-		return 0;
-	return read_str(d, v, f, at);
-}
 
 static const struct field health_check_fields[] = {
 	FIELD("Node", read_str, struct check_info, node),
@@ -181,7 +170,7 @@ static const struct field health_check_fields[] = {
 	FIELD("ServiceID", read_str, struct check_info, service_id),
 	FIELD("ServiceName", read_str, struct check_info, service_name),
 	FIELD_LIST("ServiceTags", read_strs, struct check_info, service_tags, service_tag_count),
-	FIELD("Type", read_check_type, struct check_info, type),
+	FIELD("Type", read_str, struct check_info, type),
 	FIELD("Interval", read_str, struct check_info, interval),
 	FIELD("Timeout", read_str, struct check_info, timeout),
 	FIELD("Definition", read_definition, struct check_info, definition_json),
@@ -278,27 +267,6 @@ static const struct field register_fields[] = {
 	FIELDS_END,
 };
 
-/* Ids that follow from names, the node of each check, and the status of one that has none. */
-static void
-register_complete(struct external_register *r)
-{
-	if (r->has_service) {
-		r->service.node = r->node.name;
-		if (r->service.id.n == 0)
-			r->service.id = r->service.name;
-	}
-	for (size_t i = 0; i < r->check_count; i++) {
-		struct check_info *c = &r->checks[i];
-
-		if (c->node.n == 0)
-			c->node = r->node.name;
-		if (c->id.n == 0)
-			c->id = c->name;
-		if (c->status.n == 0)
-			c->status = check_status_text(CHECK_CRITICAL);
-	}
-}
-
 int
 decode_catalog_register(
     struct arena *arena, struct str body, struct catalog_registration *out, struct err *err)
@@ -325,7 +293,6 @@ decode_catalog_register(
 		all[b.reg.check_count++] = b.check;
 		b.reg.checks = all;
 	}
-	register_complete(&b.reg);
 	*out = (struct catalog_registration){ b.datacenter, b.reg };
 	return 0;
 }

@@ -332,7 +332,7 @@ static const struct field tagged_fields[] = {
 	FIELDS_END,
 };
 
-int
+static int
 tagged_order(const void *a, const void *b)
 {
 	return str_cmp(

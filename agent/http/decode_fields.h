@@ -76,7 +76,4 @@ field_reader read_raw;     /* struct str: an object kept as compact JSON, {} as 
 field_reader read_weights; /* weight_passing and weight_warning of a service_info */
 field_reader read_tagged;  /* struct tagged_address *, sorted by tag */
 
-/* qsort's order of tagged addresses. */
-int tagged_order(const void *, const void *);
-
 #endif

@@ -205,32 +205,32 @@ render_agent_service(
 
 /* Node to ServiceName: what both shapes of an agent's check begin with. */
 static void
-render_local_check(struct jw *w, const struct local_check *c, struct str node)
+render_own_check(struct jw *w, const struct check_info *i, struct str node)
 {
 	jw_kstr(w, "Node", node);
-	jw_kstr(w, "CheckID", c->def.id);
-	jw_kstr(w, "Name", c->def.name);
-	jw_kstr(w, "Status", check_status_text(c->status));
-	jw_kstr(w, "Notes", c->def.notes);
-	jw_kstr(w, "Output", c->output);
-	jw_kstr(w, "ServiceID", c->service == NULL ? STR_NONE : c->service->info.id);
-	jw_kstr(w, "ServiceName", c->service == NULL ? STR_NONE : c->service->info.name);
+	jw_kstr(w, "CheckID", i->id);
+	jw_kstr(w, "Name", i->name);
+	jw_kstr(w, "Status", i->status);
+	jw_kstr(w, "Notes", i->notes);
+	jw_kstr(w, "Output", i->output);
+	jw_kstr(w, "ServiceID", i->service_id);
+	jw_kstr(w, "ServiceName", i->service_name);
 }
 
 void
-render_agent_check(
-    struct jw *w, const struct local_check *c, const struct check_info *published, struct str node)
+render_agent_check(struct jw *w, const struct local_check *c, struct str node)
 {
-	const struct service_info *s = c->service == NULL ? NULL : &c->service->info;
+	char interval[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
+	struct check_info i = local_check_info(c, interval, timeout);
 
 	jw_object(w);
-	render_local_check(w, c, node);
-	render_strs(w, "ServiceTags", s == NULL ? NULL : s->tags, s == NULL ? 0 : s->tag_count);
-	jw_kstr(w, "Type", check_def_type_text(&c->def));
-	jw_kstr(w, "Interval", published != NULL ? published->interval : STR_NONE);
-	jw_kstr(w, "Timeout", published != NULL ? published->timeout : STR_NONE);
+	render_own_check(w, &i, node);
+	render_strs(w, "ServiceTags", i.service_tags, i.service_tag_count);
+	jw_kstr(w, "Type", i.type);
+	jw_kstr(w, "Interval", i.interval);
+	jw_kstr(w, "Timeout", i.timeout);
 	jw_ku64(w, "ExposedPort", 0);
-	render_raw(w, "Definition", STR_NONE, no_object);
+	render_raw(w, "Definition", i.definition_json, no_object);
 	render_indexes(w, 0, 0);
 	jw_object_end(w);
 }
@@ -238,8 +238,11 @@ render_agent_check(
 void
 render_agent_health_check(struct jw *w, const struct local_check *c, struct str node)
 {
+	char interval[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
+	struct check_info i = local_check_info(c, interval, timeout);
+
 	jw_object(w);
-	render_local_check(w, c, node);
+	render_own_check(w, &i, node);
 	jw_knull(w, "ServiceTags");
 	jw_kstr(w, "Type", STR_NONE);
 	jw_key(w, STR("Definition"));

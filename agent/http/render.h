@@ -22,10 +22,8 @@ void render_check(struct jw *, const struct catalog_check *);
 /* Of the agent's own: agent/services (hash empty), agent/service/ID. */
 void render_agent_service(
     struct jw *, const struct local_service *, struct str datacenter, struct str hash);
-/* Of agent/checks. `published` is the same check as the catalog has it, which knows how it was
- * registered; NULL: not there. */
-void render_agent_check(
-    struct jw *, const struct local_check *, const struct check_info *published, struct str node);
+/* Of agent/checks. */
+void render_agent_check(struct jw *, const struct local_check *, struct str node);
 /* Of agent/health/service, whose checks have a shape of their own. */
 void render_agent_health_check(struct jw *, const struct local_check *, struct str node);
 

@@ -197,36 +197,6 @@ headers_come_in_order_of_key(void **unused)
 }
 
 static void
-the_address_becomes_tagged_addresses(void **unused)
-{
-	struct service_registration r =
-	    service("{\"Name\":\"web\",\"Address\":\"10.9.1.1\",\"Port\":8080,\"TaggedAddresses\":"
-		    "{\"wan\":{\"Address\":\"192.0.2.1\",\"Port\":80},"
-		    "\"lan_ipv4\":{\"Address\":\"10.0.0.1\",\"Port\":1}}}");
-
-	(void)unused;
-	assert_int_equal(service_info_complete(&arena, &r.service, &err), 0);
-	assert_str(r.service.id, "web");
-	assert_int_equal(r.service.tagged_count, 3);
-	assert_str(r.service.tagged[0].tag, "lan_ipv4");
-	assert_str(r.service.tagged[0].address, "10.0.0.1");
-	assert_str(r.service.tagged[1].tag, "wan");
-	assert_str(r.service.tagged[2].tag, "wan_ipv4");
-	assert_str(r.service.tagged[2].address, "10.9.1.1");
-	assert_int_equal(r.service.tagged[2].port, 8080);
-
-	r = service("{\"Name\":\"web\",\"Address\":\"2001:db8::5\",\"Port\":80}");
-	assert_int_equal(service_info_complete(&arena, &r.service, &err), 0);
-	assert_int_equal(r.service.tagged_count, 2);
-	assert_str(r.service.tagged[0].tag, "lan_ipv6");
-	assert_str(r.service.tagged[1].tag, "wan_ipv6");
-
-	r = service("{\"Name\":\"web\",\"Address\":\"db.example.com\"}");
-	assert_int_equal(service_info_complete(&arena, &r.service, &err), 0);
-	assert_int_equal(r.service.tagged_count, 0);
-}
-
-static void
 check_register_has_id_and_service_id_but_no_check_id(void **unused)
 {
 	struct check_def c;
@@ -256,7 +226,7 @@ registration(const char *body)
 }
 
 static void
-catalog_registrations_fill_in_what_follows(void **unused)
+catalog_registrations_are_read_as_given(void **unused)
 {
 	struct catalog_registration r = registration(
 	    "{\"node\":\"a\",\"address\":\"10.9.0.9\",\"NodeMeta\":{\"rack\":\"r7\"},"
@@ -266,14 +236,11 @@ catalog_registrations_fill_in_what_follows(void **unused)
 
 	(void)unused;
 	assert_true(r.what.has_service);
-	assert_str(r.what.service.id, "web");
-	assert_str(r.what.service.node, "a");
 	assert_int_equal(r.what.service.weight_passing, 1);
 	assert_true(r.what.node.meta_set && !r.what.node.tagged_set);
 	assert_int_equal(r.what.check_count, 2);
-	assert_str(r.what.checks[0].id, "y");
-	assert_str(r.what.checks[0].status, "critical");
-	assert_str(r.what.checks[0].node, "a");
+	assert_str(r.what.service.name, "web");
+	assert_str(r.what.checks[0].name, "y");
 	assert_str(r.what.checks[1].status, "sunny");
 	assert_false(registration("{\"Node\":\"a\",\"Service\":null}").what.has_service);
 }
@@ -292,7 +259,6 @@ definitions_are_kept_as_answers_show_them(void **unused)
 	    "{\"Interval\":\"10s\",\"Timeout\":\"5s\",\"DeregisterCriticalServiceAfter\":"
 	    "\"1h30m0s\","
 	    "\"HTTP\":\"http://h/\",\"Header\":{\"A\":[\"0\"],\"B\":[\"1\",\"2\"]}}");
-	assert_str(r.what.checks[0].type, "http");
 
 	/* what Go's client sends when nothing is defined */
 	r = registration(
@@ -306,7 +272,6 @@ definitions_are_kept_as_answers_show_them(void **unused)
 	    "\"\","
 	    "\"GRPCUseTLS\":false}}}");
 	assert_str(r.what.checks[0].definition_json, "");
-	assert_str(r.what.checks[0].type, "");
 }
 
 static void
@@ -385,9 +350,8 @@ main(void)
 		cmocka_unit_test(spans_are_text_or_nanoseconds),
 		cmocka_unit_test(a_check_with_only_empty_members_is_none),
 		cmocka_unit_test(headers_come_in_order_of_key),
-		cmocka_unit_test(the_address_becomes_tagged_addresses),
 		cmocka_unit_test(check_register_has_id_and_service_id_but_no_check_id),
-		cmocka_unit_test(catalog_registrations_fill_in_what_follows),
+		cmocka_unit_test(catalog_registrations_are_read_as_given),
 		cmocka_unit_test(definitions_are_kept_as_answers_show_them),
 		cmocka_unit_test(the_catalog_knows_no_snake_case),
 		cmocka_unit_test(reports_have_status_and_output),

@@ -162,16 +162,19 @@ the_agents_checks_have_two_shapes(void **unused)
 {
 	struct local_service s = { .info = { .id = STR("w1"), .name = STR("web") } };
 	struct local_check c = {
-		.def = { .id = STR("service:w1"), .name = STR("N"), .ttl = NSEC_SEC },
+		.def = { .id = STR("service:w1"),
+		    .name = STR("N"),
+		    .service_id = STR("w1"),
+		    .ttl = NSEC_SEC,
+		    .interval = NSEC_SEC },
 		.status = CHECK_WARNING,
 		.output = STR("up"),
 		.service = &s,
 	};
-	struct check_info published = { .interval = STR("1s"), .timeout = STR("0s") };
 
 	(void)unused;
 	begin();
-	render_agent_check(&w, &c, &published, STR("n1"));
+	render_agent_check(&w, &c, STR("n1"));
 	assert_str(buf_str(&out),
 	    "{\"Node\":\"n1\",\"CheckID\":\"service:w1\",\"Name\":\"N\",\"Status\":\"warning\","
 	    "\"Notes\":\"\",\"Output\":\"up\",\"ServiceID\":\"w1\",\"ServiceName\":\"web\","
