@@ -152,10 +152,21 @@ option_add_item(struct options *o, const struct option *row, struct str value, s
 }
 
 static int
-option_add_ttl(
-    struct options *o, const struct option *row, struct str name, struct str value, struct err *err)
+option_ttl_put(
+    struct options *o, const struct option *row, struct str name, uint32_t seconds, struct err *err)
 {
-	struct option_ttl *slot;
+	struct option_ttl *slot = option_grow(o, row->offset, row->count_offset, sizeof *slot);
+
+	if (slot == NULL)
+		return option_full(err);
+	slot->seconds = seconds;
+	return option_set_string(o, &slot->name, name, err);
+}
+
+static int
+option_add_ttl(struct options *o, const struct option *row, struct str name, struct str value,
+    struct err *err)
+{
 	nsec ttl;
 	int rc = option_set_duration(&ttl, value, err);
 
@@ -164,11 +175,7 @@ option_add_ttl(
 	if (ttl / NSEC_SEC > INT32_MAX)
 		return err_set(
 		    err, ERR_INPUT, "\"" STR_FMT "\" is too long for a TTL", STR_ARG(value));
-	slot = option_grow(o, row->offset, row->count_offset, sizeof *slot);
-	if (slot == NULL)
-		return option_full(err);
-	slot->seconds = (uint32_t)(ttl / NSEC_SEC);
-	return option_set_string(o, &slot->name, name, err);
+	return option_ttl_put(o, row, name, (uint32_t)(ttl / NSEC_SEC), err);
 }
 
 int
@@ -461,6 +468,14 @@ option_take(
 
 		for (*count = 0; rc == 0 && n > 0; n--, pairs++)
 			rc = option_add_pair(o, row, pairs->key, pairs->value, err);
+		break;
+	}
+	case OPTION_TTLS: {
+		const struct option_ttl *ttls = *(struct option_ttl *const *)from;
+		size_t n = *(const size_t *)option_at(fresh, row->count_offset);
+
+		for (*count = 0; rc == 0 && n > 0; n--, ttls++)
+			rc = option_ttl_put(o, row, ttls->name, ttls->seconds, err);
 		break;
 	}
 	default: /* no row of another type reloads; tests hold that */

@@ -56,6 +56,28 @@ a_file_for_tuning_dns(void **unused)
 }
 
 static void
+a_reload_takes_the_tuning_of_dns(void **unused)
+{
+	struct options o, fresh;
+	struct err err = { 0 };
+	char changed[256];
+
+	(void)unused;
+	assert_int_equal(read_text(&o,
+	    "{\"dns_config\": {\"service_ttl\": {\"a\": \"1s\", \"b\": \"2s\"}}}", &err), 0);
+	assert_int_equal(read_text(&fresh,
+	    "{\"dns_config\": {\"service_ttl\": {\"c\": \"3s\"}, \"node_ttl\": \"9s\"}}", &err), 0);
+	assert_int_equal(options_reload(&o, &fresh, changed, sizeof changed, &err), 0);
+	options_done(&fresh);
+	assert_string_equal(changed, "");
+	assert_int_equal(o.dns_node_ttl, 9 * NSEC_SEC);
+	assert_int_equal(o.dns_service_ttl_count, 1);
+	assert_str(o.dns_service_ttl[0].name, "c");
+	assert_int_equal(o.dns_service_ttl[0].seconds, 3);
+	options_done(&o);
+}
+
+static void
 a_file_with_ports_and_limits(void **unused)
 {
 	static const char *const unused_names[] = { "disable_update_check", "ports.serf_wan",
@@ -229,6 +251,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_for_tuning_dns),
+		cmocka_unit_test(a_reload_takes_the_tuning_of_dns),
 		cmocka_unit_test(a_file_with_ports_and_limits),
 		cmocka_unit_test(habits_of_consul_are_kept),
 		cmocka_unit_test(mistakes_name_file_and_key),

@@ -351,7 +351,7 @@ every_row_is_whole(void **unused)
 			fail_msg("%s: count_offset", name);
 		if (r->type != OPTION_IGNORED && (r->help == NULL || r->group == NULL))
 			fail_msg("%s: help or group", name);
-		if (r->reloads && (r->type == OPTION_LIST || r->type == OPTION_TTLS))
+		if (r->reloads && r->type == OPTION_LIST)
 			fail_msg("%s: cannot reload", name);
 		if (r->help != NULL && r->help[strlen(r->help) - 1] != '.')
 			fail_msg("%s: help is no sentence", name);
