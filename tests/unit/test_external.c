@@ -361,7 +361,7 @@ a_registration_over_the_limit_leaves_nothing(void **state)
 
 	memset(notes, 'n', sizeof notes);
 	for (size_t i = 0; i < 3; i++)
-		checks[i] = (struct check_info){ .id = str_mem("123" + i, 1),
+		checks[i] = (struct check_info){ .id = str_mem(&"123"[i], 1),
 			.notes = str_mem(notes, sizeof notes) };
 	r.checks = checks;
 	r.check_count = 3;
