@@ -1,6 +1,7 @@
 /* The server over real sockets on loopback, in one thread with its clients: the loop is turned
  * until something has happened or the test's time is over. */
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -127,6 +128,16 @@ dial(void)
 
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
+	return fd;
+}
+
+/* With the loop turned, so that the queue of the listener does not run over. */
+static int
+dial_quietly(void)
+{
+	int fd = dial();
+
+	event_base_loop(base, EVLOOP_NONBLOCK);
 	return fd;
 }
 
@@ -352,6 +363,34 @@ a_client_that_goes_ends_its_wait(void **unused)
 }
 
 static void
+hundreds_of_waiting_clients_are_small(void **unused)
+{
+	static int fds[400];
+	size_t before, parked, idle;
+
+	(void)unused;
+	start(0, 0);
+	for (size_t i = 0; i < 400; i++)
+		fds[i] = dial_quietly();
+	until_connections(400);
+	before = mallinfo2().uordblks;
+	for (size_t i = 0; i < 400; i++)
+		say_blocking(fds[i], "60s");
+	until_parked(400);
+	parked = (mallinfo2().uordblks - before) / 400;
+	touch();
+	http_server_wake(server);
+	until_parked(0);
+	for (size_t i = 0; i < 400; i++)
+		close(fds[i]);
+	until_connections(0);
+	idle = (before - mallinfo2().uordblks) / 400;
+	print_message("heap: %zu bytes idle, %zu more parked\n", idle, parked);
+	assert_true(idle + parked <= 4096); /* a sanitizer's heap counts as nothing */
+	finish();
+}
+
+static void
 too_many_are_told_so(void **unused)
 {
 	int fds[4], over;
@@ -464,6 +503,7 @@ main(void)
 		cmocka_unit_test(a_wait_ends_with_the_same_index),
 		cmocka_unit_test(another_change_leaves_them_parked),
 		cmocka_unit_test(a_client_that_goes_ends_its_wait),
+		cmocka_unit_test(hundreds_of_waiting_clients_are_small),
 		cmocka_unit_test(too_many_are_told_so),
 		cmocka_unit_test(a_body_too_large_is_refused_and_read_over),
 		cmocka_unit_test(stopping_answers_what_waits),
