@@ -49,11 +49,11 @@ int str_cmp_nocase(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 
-/* s without its first n bytes (n <= s.n). */
+/* s without its first n bytes (n <= s.n). Not even 0 may be added to NULL in C11. */
 static inline struct str
 str_skip(struct str s, size_t n)
 {
-	return (struct str){ s.p + n, s.n - n };
+	return (struct str){ n == 0 ? s.p : s.p + n, s.n - n };
 }
 
 /* The first n bytes of s (n <= s.n). */
