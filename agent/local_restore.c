@@ -72,7 +72,7 @@ keep_nothing(struct local *l, enum local_journal_kind kind, struct str id, struc
 {
 	if (l->config.journal == NULL)
 		return 0;
-	return journal_delete(l->config.journal, kind, id, err);
+	return journal_delete(l->config.journal, (uint16_t)kind, id, err);
 }
 
 /* ---- back ---- */

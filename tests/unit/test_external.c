@@ -282,12 +282,15 @@ an_agents_node_takes_external_services(void **state)
 {
 	struct xbench *t = *state;
 	struct external_register r = a_node("n1", "192.0.2.99");
+	struct owner_record record;
 
 	r.has_service = true;
 	r.service.name = STR("ext");
 	assert_int_equal(put(t, &r), 1);
 	assert_str(node_of(t, "n1")->info.address, "10.0.0.1");
 	assert_true(node_of(t, "n1")->agent);
+	assert_false(owner_find(
+	    store_owner(t->b.store, &(struct uuid){ { 2 } }), RECORD_NODE, STR("n1"), &record));
 	assert_node(t, "n1", "s:ext c:serfHealth");
 	/* on the same id the agent's own wins, and leaves the other in peace */
 	put_service(&t->b, "ext", "own", 7, NULL, 0);
