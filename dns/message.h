@@ -75,6 +75,7 @@ struct dns_writer {
 	bool compress;
 	/* offsets of names written so far, for compression */
 	uint16_t offsets[DNS_OFFSETS_MAX];
+	uint16_t tags[DNS_OFFSETS_MAX]; /* of their first labels: most comparisons end here */
 	unsigned offset_count;
 	unsigned char section;
 	uint16_t target_at; /* where the last SRV target stands, 0: out of a pointer's reach */

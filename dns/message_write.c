@@ -36,11 +36,22 @@ spells(const struct dns_writer *w, size_t at, const struct name *name, size_t fr
 	return false;
 }
 
+/* A hash of the label at `from` (FNV-1a, folded). */
 static uint16_t
-name_find(const struct dns_writer *w, const struct name *name, size_t from)
+label_tag(const struct name *name, size_t from)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i <= name->bytes[from]; i++)
+		hash = (hash ^ name->bytes[from + i]) * 16777619u;
+	return (uint16_t)(hash ^ hash >> 16);
+}
+
+static uint16_t
+name_find(const struct dns_writer *w, const struct name *name, size_t from, uint16_t tag)
 {
 	for (unsigned i = 0; i < w->offset_count; i++)
-		if (spells(w, w->offsets[i], name, from))
+		if (w->tags[i] == tag && spells(w, w->offsets[i], name, from))
 			return w->offsets[i];
 	return 0;
 }
@@ -53,16 +64,19 @@ put_name(struct dns_writer *w, const struct name *name, bool shorten)
 
 	for (size_t at = 0; name->bytes[at] != 0; at += 1u + name->bytes[at]) {
 		if (!known) {
-			uint16_t found = name_find(w, name, at);
+			uint16_t tag = label_tag(name, at);
+			uint16_t found = name_find(w, name, at, tag);
 
 			if (found != 0 && shorten) {
 				wr_be16(&w->w, POINTER | found);
 				return;
 			}
-			if (found != 0)
+			if (found != 0) {
 				known = true; /* and so are all shorter tails */
-			else if (w->w.pos < POINTER_REACH && w->offset_count < DNS_OFFSETS_MAX)
+			} else if (w->w.pos < POINTER_REACH && w->offset_count < DNS_OFFSETS_MAX) {
+				w->tags[w->offset_count] = tag;
 				w->offsets[w->offset_count++] = (uint16_t)w->w.pos;
+			}
 		}
 		wr_bytes(&w->w, str_mem(name->bytes + at, 1u + name->bytes[at]));
 	}
