@@ -153,7 +153,7 @@ describe_man_help(struct buf *b, const struct option *row)
 	if (row->initial != NULL) {
 		buf_add(b, STR("Default: "));
 		describe_man_text(b, str_of(row->initial));
-		buf_add(b, STR(".\n"));
+		buf_add(b, str_ends(str_of(row->initial), STR(".")) ? STR("\n") : STR(".\n"));
 	}
 	if (row->type == OPTION_INT && row->max > 0 && row->max < 1000000)
 		buf_addf(b, "Range: %s%lld to %lld.\n", row->min < 0 ? "\\" : "",

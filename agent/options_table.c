@@ -120,7 +120,7 @@ const struct option options_table[] = {
 	    .help = "TTL of negative answers, in the SOA." },
 
 	{ NULL, "limits.http_max_conns_per_client", OPTION_INT, AT(http_max_conns_per_client),
-	    .value = "N", .initial = "200", .min = 1, .max = 10000000, .group = HTTP,
+	    .value = "N", .initial = "5000", .min = 1, .max = 10000000, .group = HTTP,
 	    .help = "Most connections of one address; beyond it the answer is 429." },
 	{ NULL, "limits.http_max_conns", OPTION_INT, AT(http_max_conns), .value = "N",
 	    .initial = "20000", .min = 1, .max = 10000000, .group = HTTP,
