@@ -24,14 +24,21 @@ struct external_deregister {
 	struct str node, service_id, check_id; /* only node: the node with all that is on it */
 };
 
+#define EXTERNAL_CHECKS_MAX 1024 /* checks in one registration */
+
 struct external;
 
 struct external *external_new(struct store *, struct journal *, const struct uuid *cluster);
 void external_free(struct external *);
+/* What the journal holds is put back. */
 int external_restore(struct external *, struct now, struct err *);
 
-/* 0, or ERR_INPUT/ERR_CONFLICT with Consul's text. */
+/* 1: something changed, 0: equal; ERR_INPUT/ERR_CONFLICT with Consul's text (its handler answers
+ * 500 to all of them); ERR_LIMIT, ERR_IO: ours. Defaults (ids, status, the type of a check by its
+ * definition, weights of 0 and 0) are filled in here; node.datacenter is the caller's. A name
+ * that is an agent's gets no node record: services and checks are added to that agent's node. */
 int external_register(struct external *, struct now, const struct external_register *, struct err *);
+/* Unknown things are fine (0). What an agent owns is masked until it says so again (RULES 5). */
 int external_deregister(struct external *, struct now, const struct external_deregister *,
     struct err *);
 

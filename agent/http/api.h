@@ -9,24 +9,75 @@
 #include "base/rng.h"
 #include "kv/store.h"
 
+#define API_CACHED_SEEN_MAX 256 /* a power of two */
+
 struct api {
 	struct store *store;
 	struct local *local;
-	struct external *external;     /* records of nodes that are no agents */
+	struct external *external; /* records of nodes that are no agents; NULL: none here */
 	const struct options *options;
 	const struct identity *identity;
 	struct rng rng;
-	bool ready;                    /* RULES 13 */
+	bool ready; /* RULES 13 */
 	/* called after a handler changed the store, so that woken queries run in this turn */
 	void (*changed)(void *arg);
 	void *changed_arg;
+	/* hashes of ?cached queries asked before, which then are answered X-Cache: HIT */
+	uint64_t cached_seen[API_CACHED_SEEN_MAX];
 };
 
-/* Ends a read of the catalog: the scopes that were read and the index from them. */
-void reply_reads(struct api *, const struct http_request *, struct http_reply *,
-    enum watch_kind, struct str name);
+/* Ends a read of the catalog: the scopes that were read and the index from them. May be called
+ * up to WATCH_KEYS_MAX times; the highest index counts. */
+void reply_reads(struct api *, const struct http_request *, struct http_reply *, enum watch_kind,
+    struct str name);
 
 /* ?dc= other than ours: error reply 500 "No path to datacenter", true. */
 bool reply_wrong_dc(struct api *, const struct http_request *, struct http_reply *);
+
+/* ?filter=, which this version cannot do and must not ignore: error reply, true. */
+bool reply_filtered(const struct http_request *, struct http_reply *);
+
+/* What a lower part refused, in its words: 400 for input, 429 over a limit, 500 for what
+ * Consul's agent refuses after the request was read, and for the rest. */
+void reply_err(struct http_reply *, const struct err *);
+/* "Request decode failed: …", 400. */
+void reply_decode_failed(struct http_reply *, const struct err *);
+void reply_true(struct http_reply *); /* the JSON value true */
+
+/* The store was changed: lets woken queries run. */
+void api_changed(struct api *);
+
+/* ?cached: X-Cache and Age. Answers are always fresh here; a query asked before counts as a
+ * hit of age 0. */
+void reply_cached(struct api *, const struct http_request *, struct http_reply *);
+
+/* A boolean in any of the forms Go takes (1 t T TRUE true True …); false: none of them. */
+bool bool_parse(struct str, bool *out);
+
+/* Which entries of the catalog a query asks for: ?tag= and ?node-meta= (repeated: all must
+ * match), ?near= (its node's entries first). */
+struct selection {
+	struct str *tags;
+	size_t tag_count;
+	struct pair *meta;
+	size_t meta_count;
+	struct str near;
+};
+/* False with an error reply when the arena is full. */
+bool selection_read(
+    const struct api *, const struct http_request *, struct selection *out, struct http_reply *);
+bool selection_has_node(const struct selection *, const struct node_info *);
+bool selection_has_tags(const struct selection *, const struct service_info *);
+/* Where the answer shows no nodes but their meta decides: it is read too. */
+void selection_reads(
+    struct api *, const struct http_request *, struct http_reply *, const struct selection *);
+/* Lists are written in this many turns; whether a node's entries belong to one. */
+#define SELECTION_TURNS 2u
+bool selection_in_turn(const struct selection *, unsigned turn, const struct node_info *);
+
+/* A service by its name in any case; the exact spelling wins. NULL: none. */
+struct catalog_name *api_name_find(const struct api *, struct str name);
+/* "ADDRESS:PORT" of the leader of key and external writes; empty: there is none. */
+struct str api_leader(const struct api *, struct arena *);
 
 #endif

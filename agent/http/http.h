@@ -30,6 +30,7 @@ struct http_header {
 #define HTTP_HEADERS_MAX 128
 #define HTTP_HEAD_BYTES_MAX (64 * 1024)        /* request line and headers */
 #define HTTP_BODY_BYTES_MAX (4 * 1024 * 1024)  /* unless the route allows more */
+#define HTTP_LARGE_BYTES_MAX (64 * 1024 * 1024) /* for routes that are ROUTE_LARGE */
 #define HTTP_QUERY_PARAMS_MAX 128
 #define HTTP_WAIT_DEFAULT (5 * NSEC_MIN)
 #define HTTP_WAIT_MAX (10 * NSEC_MIN)
@@ -65,6 +66,17 @@ struct str request_param(const struct http_request *, struct str name); /* the f
 /* The nth (from 0) of a repeated one; false: no more. */
 bool request_param_nth(const struct http_request *, struct str name, size_t n, struct str *out);
 
+/* Fills the parameters from the query. As Go's url.ParseQuery: '&' and ';' part them, '+' is a
+ * blank, and what is escaped wrongly is left out. False: more than HTTP_QUERY_PARAMS_MAX. */
+bool request_params_read(struct http_request *);
+
+/* Takes the %XX (and with `plus` the '+') out of a text. Points into `in` when there are none,
+ * else into the arena. False: a wrong escape, or the arena is full. */
+bool percent_decode(struct arena *, struct str in, bool plus, struct str *out);
+
+/* What ?stale and ?consistent ask for, as X-Consul-Effective-Consistency words it. */
+struct str request_consistency(const struct http_request *);
+
 /* What a handler says. `body` is written by it; the rest is filled before it is called. */
 struct http_reply {
 	int status;               /* 200 */
@@ -81,6 +93,9 @@ struct http_reply {
 	struct str hash;
 	bool park;                /* set by the server: nothing has changed yet */
 };
+
+/* 200 without a body; what it says will be written to `body`. */
+void reply_init(struct http_reply *, struct buf *body, bool pretty);
 
 /* An answer in JSON: sets the content type and returns the writer. */
 struct jw *reply_json(struct http_reply *);

@@ -15,27 +15,34 @@
 
 struct http_server_config {
 	struct http_limits limits;
-	unsigned connections_max;            /* in all */
-	unsigned connections_per_client_max; /* over it: 429 with a text */
+	unsigned connections_max;            /* in all; 0: no limit */
+	unsigned connections_per_client_max; /* over it: 429 with a text; 0: no limit */
 	const struct http_header *response_headers; /* added to every answer */
 	size_t response_header_count;
 };
 
 struct http_server;
 
-/* Listens on every address; ERR_IO names address and port. api is borrowed. */
+/* Listens on every address and serves http_routes; ERR_IO names address and port. api and the
+ * response headers are borrowed. */
 int http_server_new(struct event_base *, struct api *, const struct http_server_config *,
     const struct addr *listen, size_t count, struct http_server **out, struct err *);
 
-/* Stops accepting; parked queries are answered as they stand; false once all is sent. Then free. */
+/* The nth address listened on, with its real port; false: no more. */
+bool http_server_address(const struct http_server *, size_t n, struct addr *out);
+
+/* Stops accepting; parked queries are answered as they stand; false once all is sent (call it
+ * again until then, and give up when your patience ends). Then free. */
 bool http_server_stopping(struct http_server *);
 void http_server_free(struct http_server *);
 
-/* Runs queries whose scopes have changed; call after every change to the store. */
+/* Runs queries whose scopes have changed; call after every change to the store. Within a
+ * handler it only takes note: they run when the handler is done. */
 void http_server_wake(struct http_server *);
 
 struct http_server_stats {
-	uint64_t requests, errors, refused, timeouts;
+	uint64_t requests, errors, refused, timeouts; /* errors: replies with status 400 and above */
+	uint64_t woken, shared; /* parked queries run again; of these answered with shared bytes */
 	size_t connections, parked;
 };
 struct http_server_stats http_server_stats(const struct http_server *);

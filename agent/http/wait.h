@@ -18,6 +18,10 @@ struct wait_terms {
 	nsec until;      /* monotonic */
 };
 
+/* ?stale, ?consistent and ?max_stale: false with an error reply when they contradict each other
+ * or are malformed (Consul: 400). Every mode is answered the same here. */
+bool wait_consistency_read(const struct http_request *, struct http_reply *);
+
 /* Reads the parameters; false with an error reply for a bad index or wait (Consul: 400). */
 bool wait_terms_read(const struct http_request *, struct rng *, struct wait_terms *out,
     struct http_reply *);

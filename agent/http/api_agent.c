@@ -1,0 +1,395 @@
+/* agent/http/api_agent.c -- /v1/agent: the agent itself, its members, node maintenance, and the
+ * health of its services as one status.
+ */
+#include "agent/http/api_handlers.h"
+#include "agent/http/maintenance.h"
+#include "agent/http/render.h"
+#include "agent/identity.h"
+#include "config.h"
+
+/* A number as text: below Stats everything is a string. */
+static void
+stat_number(struct jw *w, const char *key, uint64_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+	jw_kstr(w, key, str_of(text));
+}
+
+static void
+stat_flag(struct jw *w, const char *key, bool flag)
+{
+	jw_kstr(w, key, flag ? STR("true") : STR("false"));
+}
+
+static struct str
+own_address(const struct api *api, char text[ADDR_TEXT_MAX])
+{
+	return str_of(addr_format_ip(&api->options->advertise_addr, text));
+}
+
+static uint16_t
+port_or(int64_t port, uint16_t otherwise)
+{
+	return port > 0 ? (uint16_t)port : otherwise;
+}
+
+/* In Consul -dev is a server too. */
+static bool
+is_server(const struct options *o)
+{
+	return o->server || o->dev;
+}
+
+static void
+render_config(struct jw *w, const struct api *api)
+{
+	const struct options *o = api->options;
+	char id[UUID_TEXT_LEN + 1];
+
+	jw_object(w);
+	jw_kstr(w, "Datacenter", o->datacenter);
+	jw_kstr(w, "PrimaryDatacenter", o->datacenter);
+	jw_kstr(w, "NodeName", o->node_name);
+	jw_kstr(w, "NodeID", str_of(uuid_format(&api->identity->id, id)));
+	jw_kstr(w, "Revision", STR(PACKAGE_NAME));
+	jw_kbool(w, "Server", is_server(o));
+	jw_kstr(w, "Version", STR(PACKAGE_VERSION));
+	jw_object_end(w);
+}
+
+static void
+render_debug_config(struct jw *w, const struct api *api)
+{
+	const struct options *o = api->options;
+	char address[ADDR_TEXT_MAX];
+
+	jw_object(w);
+	jw_kstr(w, "AdvertiseAddrLAN", own_address(api, address));
+	jw_kbool(w, "Bootstrap", o->bootstrap);
+	jw_ki64(w, "BootstrapExpect", o->bootstrap_expect);
+	jw_kstr(w, "DNSDomain", o->domain);
+	jw_ki64(w, "DNSPort", o->dns_port);
+	jw_kstr(w, "DataDir", o->data_dir);
+	jw_kstr(w, "Datacenter", o->datacenter);
+	jw_kbool(w, "DevMode", o->dev);
+	jw_kbool(w, "EnableRemoteScriptChecks", o->enable_script_checks);
+	jw_ki64(w, "HTTPPort", o->http_port);
+	jw_kstr(w, "NodeName", o->node_name);
+	jw_ki64(w, "SerfPortLAN", o->serf_port);
+	jw_kbool(w, "ServerMode", is_server(o));
+	jw_ki64(w, "ServerPort", o->server_port);
+	jw_object_end(w);
+}
+
+static void
+render_tags(struct jw *w, const struct api *api)
+{
+	const struct options *o = api->options;
+	char id[UUID_TEXT_LEN + 1];
+
+	jw_object(w);
+	jw_kstr(w, "build", STR(PACKAGE_VERSION ":" PACKAGE_NAME));
+	jw_kstr(w, "dc", o->datacenter);
+	jw_kstr(w, "id", str_of(uuid_format(&api->identity->id, id)));
+	if (is_server(o))
+		stat_number(w, "port", port_or(o->server_port, 8300));
+	jw_kstr(w, "role", is_server(o) ? STR("consul") : STR("node"));
+	jw_kstr(w, "segment", STR_NONE);
+	jw_kstr(w, "vsn", STR("2"));
+	jw_kstr(w, "vsn_max", STR("3"));
+	jw_kstr(w, "vsn_min", STR("2"));
+	jw_object_end(w);
+}
+
+/* This agent as a member: alive, with the protocol numbers of Serf's pool. */
+static void
+render_member(struct jw *w, const struct api *api)
+{
+	char address[ADDR_TEXT_MAX];
+
+	jw_object(w);
+	jw_kstr(w, "Name", api->options->node_name);
+	jw_kstr(w, "Addr", own_address(api, address));
+	jw_ku64(w, "Port", port_or(api->options->serf_port, 8301));
+	jw_key(w, STR("Tags"));
+	render_tags(w, api);
+	jw_ku64(w, "Status", 1);
+	jw_ku64(w, "ProtocolMin", 1);
+	jw_ku64(w, "ProtocolMax", 5);
+	jw_ku64(w, "ProtocolCur", 2);
+	jw_ku64(w, "DelegateMin", 2);
+	jw_ku64(w, "DelegateMax", 5);
+	jw_ku64(w, "DelegateCur", 4);
+	jw_object_end(w);
+}
+
+/* Section "agent" of Stats: how much there is to look after. */
+static void
+render_stats_agent(struct jw *w, const struct api *api)
+{
+	const struct local_service *s = NULL;
+	const struct local_check *c = NULL;
+	uint64_t services = 0, checks = 0, ttls = 0, states = 0;
+
+	while ((s = local_service_next(api->local, s)) != NULL)
+		services += s->source != LOCAL_SELF;
+	while ((c = local_check_next(api->local, c)) != NULL) {
+		checks++;
+		ttls += check_def_type(&c->def) == CHECK_TTL;
+		states += check_def_type(&c->def) == CHECK_STATE;
+	}
+	jw_object(w);
+	stat_number(w, "check_monitors", checks - ttls - states);
+	stat_number(w, "check_ttls", ttls);
+	stat_number(w, "checks", checks);
+	stat_number(w, "services", services);
+	jw_object_end(w);
+}
+
+static void
+render_stats(struct jw *w, const struct api *api, struct arena *arena)
+{
+	struct catalog_counts counts = catalog_counts(store_catalog(api->store));
+	struct str leader = api_leader(api, arena);
+
+	jw_object(w);
+	jw_key(w, STR("agent"));
+	render_stats_agent(w, api);
+	jw_key(w, STR("build"));
+	jw_object(w);
+	jw_kstr(w, "prerelease", STR_NONE);
+	jw_kstr(w, "revision", STR(PACKAGE_NAME));
+	jw_kstr(w, "version", STR(PACKAGE_VERSION));
+	jw_object_end(w);
+	jw_key(w, STR("catalog"));
+	jw_object(w);
+	stat_number(w, "checks", counts.checks);
+	stat_number(w, "nodes", counts.nodes);
+	stat_number(w, "service_instances", counts.services);
+	stat_number(w, "services", counts.names);
+	jw_object_end(w);
+	jw_key(w, STR("consul"));
+	jw_object(w);
+	stat_flag(w, "bootstrap", leader.n > 0);
+	stat_number(w, "known_datacenters", 1);
+	stat_flag(w, "leader", leader.n > 0);
+	jw_kstr(w, "leader_addr", leader);
+	stat_flag(w, "server", is_server(api->options));
+	jw_object_end(w);
+	jw_key(w, STR("runtime"));
+	jw_object(w);
+	jw_kstr(w, "os", STR("linux"));
+	jw_kstr(w, "version", STR("C11"));
+	jw_object_end(w);
+	jw_key(w, STR("serf_lan"));
+	jw_object(w);
+	stat_number(w, "failed", 0);
+	stat_number(w, "health_score", 0);
+	stat_number(w, "left", 0);
+	stat_number(w, "members", 1);
+	jw_object_end(w);
+	jw_object_end(w);
+}
+
+/* Go's client reads the answer as a map of maps: every member here is an object. */
+void
+api_agent_self(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct jw *w = reply_json(reply);
+
+	jw_object(w);
+	jw_key(w, STR("Config"));
+	render_config(w, api);
+	jw_key(w, STR("DebugConfig"));
+	render_debug_config(w, api);
+	jw_key(w, STR("Coord"));
+	jw_raw(w, STR("{\"Vec\":[0,0,0,0,0,0,0,0],\"Error\":1.5,\"Adjustment\":0,"
+		      "\"Height\":0.00001}"));
+	jw_key(w, STR("Member"));
+	render_member(w, api);
+	jw_key(w, STR("Stats"));
+	render_stats(w, api, req->arena);
+	jw_key(w, STR("Meta"));
+	jw_object(w);
+	jw_kstr(w, "consul-network-segment", STR_NONE);
+	for (size_t i = 0; i < api->options->node_meta_count; i++) {
+		jw_key(w, api->options->node_meta[i].key);
+		jw_str(w, api->options->node_meta[i].value);
+	}
+	jw_object_end(w);
+	jw_object_end(w);
+}
+
+void
+api_agent_members(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct str segment = request_param(req, STR("segment"));
+	struct jw *w;
+
+	if (segment.n > 0 && !str_eq(segment, STR("_all"))) {
+		reply_error(reply, 500, "Network segments are not supported");
+		return;
+	}
+	w = reply_json(reply);
+	jw_array(w);
+	render_member(w, api);
+	jw_array_end(w);
+}
+
+void
+api_agent_maintenance(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct check_def def = {
+		.id = MAINTENANCE_NODE_ID,
+		.name = STR("Node Maintenance Mode"),
+		.notes =
+		    STR("Maintenance mode is enabled for this node, but no reason was provided. "
+			"This is a default message."),
+	};
+	bool enable;
+
+	if (maintenance_read(req, &enable, reply))
+		maintenance_set(api, req, enable, &def, reply);
+}
+
+/* The status of one service from its checks and the node's own, as one word and one code. */
+struct aggregate {
+	struct str status;
+	int code;
+};
+
+static struct aggregate
+service_aggregate(const struct api *api, const struct local_service *s)
+{
+	const struct local_check *c = NULL;
+	bool warning = false, critical = false, maintenance = false;
+
+	while ((c = local_check_next(api->local, c)) != NULL) {
+		if (c->service != NULL && c->service != s)
+			continue;
+		maintenance = maintenance || maintenance_is(c->def.id);
+		critical = critical || c->status == CHECK_CRITICAL || c->status == CHECK_MAINT;
+		warning = warning || c->status == CHECK_WARNING;
+	}
+	if (maintenance)
+		return (struct aggregate){ check_status_text(CHECK_MAINT), 503 };
+	if (critical)
+		return (struct aggregate){ check_status_text(CHECK_CRITICAL), 503 };
+	if (warning)
+		return (struct aggregate){ check_status_text(CHECK_WARNING), 429 };
+	return (struct aggregate){ check_status_text(CHECK_PASSING), 200 };
+}
+
+static void
+render_aggregate(
+    struct jw *w, const struct api *api, const struct local_service *s, struct aggregate a)
+{
+	const struct local_check *c = NULL;
+
+	jw_object(w);
+	jw_kstr(w, "AggregatedStatus", a.status);
+	jw_key(w, STR("Service"));
+	render_agent_service(w, s, api->options->datacenter, STR_NONE);
+	jw_key(w, STR("Checks"));
+	jw_array(w);
+	while ((c = local_check_next(api->local, c)) != NULL)
+		if (c->service == NULL || c->service == s)
+			render_agent_health_check(w, c, api->options->node_name);
+	jw_array_end(w);
+	jw_object_end(w);
+}
+
+static bool
+wants_text(const struct http_request *req)
+{
+	return str_starts(request_header(req, STR("Accept")), STR("text/plain")) ||
+	       str_eq(request_param(req, STR("format")), STR("text"));
+}
+
+static void
+reply_text(struct http_reply *reply, int status, struct str text)
+{
+	reply->status = status;
+	reply->content_type = "text/plain";
+	buf_add(reply->body, text);
+}
+
+/* A service that the API shows: the agent's own entry is not among them. */
+static bool
+is_shown(const struct local_service *s)
+{
+	return s != NULL && s->source != LOCAL_SELF;
+}
+
+void
+api_agent_health_id(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	const struct local_service *s = local_service_find(api->local, req->tail);
+	struct aggregate a;
+	struct jw *w;
+
+	if (req->tail.n == 0) {
+		reply_error(reply, 400, "Missing serviceID");
+		return;
+	}
+	if (is_shown(s)) {
+		a = service_aggregate(api, s);
+		reply->status = a.code;
+		if (wants_text(req))
+			reply_text(reply, a.code, a.status);
+		else
+			render_aggregate(reply_json(reply), api, s, a);
+		return;
+	}
+	reply->status = 404;
+	w = reply_json(reply);
+	if (wants_text(req)) { /* JSON all the same, as in Consul */
+		jw_str(w,
+		    arena_fmt(req->arena, "ServiceId " STR_FMT " not found", STR_ARG(req->tail)));
+		return;
+	}
+	jw_object(w);
+	jw_kstr(w, "AggregatedStatus", check_status_text(CHECK_CRITICAL));
+	jw_knull(w, "Service");
+	jw_knull(w, "Checks");
+	jw_object_end(w);
+}
+
+void
+api_agent_health_name(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	const struct local_service *s = NULL;
+	struct aggregate worst = { STR_NONE, 404 };
+	bool text = wants_text(req);
+	struct jw *w = NULL;
+
+	if (req->tail.n == 0) {
+		reply_error(reply, 400, "Missing service Name");
+		return;
+	}
+	if (!text) {
+		w = reply_json(reply);
+		jw_array(w);
+	}
+	while ((s = local_service_next(api->local, s)) != NULL) {
+		struct aggregate a;
+
+		if (!is_shown(s) || !str_eq(s->info.name, req->tail))
+			continue;
+		a = service_aggregate(api, s);
+		if (worst.code == 404 || a.code > worst.code)
+			worst = a;
+		if (!text)
+			render_aggregate(w, api, s, a);
+	}
+	if (text && worst.code == 404)
+		worst.status =
+		    arena_fmt(req->arena, "ServiceName " STR_FMT " Not Found", STR_ARG(req->tail));
+	reply->status = worst.code;
+	if (text)
+		reply_text(reply, worst.code, worst.status);
+	else
+		jw_array_end(w);
+}

@@ -1,0 +1,293 @@
+/* agent/http/api_catalog.c -- /v1/catalog: nodes, services, and registering for others.
+ *
+ * Reads are answered from this agent's copy of the catalog. Names match in any case, as in
+ * Consul; a query waits on the name as the catalog has it. Writes concern nodes without an
+ * agent and are carried out by external.h.
+ */
+#include <stdlib.h>
+
+#include "agent/external.h"
+#include "agent/http/api_handlers.h"
+#include "agent/http/decode.h"
+#include "agent/http/render.h"
+
+void
+api_catalog_datacenters(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct jw *w = reply_json(reply);
+
+	(void)req;
+	jw_array(w);
+	jw_str(w, api->options->datacenter);
+	jw_array_end(w);
+}
+
+void
+api_catalog_nodes(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	const struct catalog *catalog = store_catalog(api->store);
+	struct selection sel;
+	struct jw *w;
+
+	if (reply_filtered(req, reply) || reply_wrong_dc(api, req, reply) ||
+	    !selection_read(api, req, &sel, reply))
+		return;
+	w = reply_json(reply);
+	jw_array(w);
+	for (unsigned turn = 0; turn < SELECTION_TURNS; turn++) {
+		struct catalog_node *n = NULL;
+
+		while ((n = catalog_node_next(catalog, n)) != NULL)
+			if (selection_in_turn(&sel, turn, &n->info) &&
+			    selection_has_node(&sel, &n->info))
+				render_node(w, n);
+	}
+	jw_array_end(w);
+	reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
+}
+
+static int
+tag_order(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* "NAME": [every tag of the selected instances, once]; nothing when none is selected. `tags` has
+ * room for all tags of the name. */
+static void
+services_entry(
+    struct jw *w, const struct catalog_name *name, const struct selection *sel, struct str *tags)
+{
+	struct catalog_service *s = NULL;
+	size_t count = 0;
+	bool any = false;
+
+	while ((s = catalog_instance_next(name, s)) != NULL) {
+		if (!selection_has_node(sel, &s->node->info))
+			continue;
+		any = true;
+		for (size_t i = 0; i < s->info.tag_count; i++)
+			tags[count++] = s->info.tags[i];
+	}
+	if (!any)
+		return;
+	if (count > 1)
+		qsort(tags, count, sizeof *tags, tag_order);
+	jw_key(w, name->name);
+	jw_array(w);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || !str_eq(tags[i], tags[i - 1]))
+			jw_str(w, tags[i]);
+	jw_array_end(w);
+}
+
+/* The most tags, repeated ones included, that the instances of one name have. */
+static size_t
+services_tags_max(const struct catalog *catalog)
+{
+	struct catalog_name *name = NULL;
+	size_t max = 0;
+
+	while ((name = catalog_name_next(catalog, name)) != NULL) {
+		struct catalog_service *s = NULL;
+		size_t count = 0;
+
+		while ((s = catalog_instance_next(name, s)) != NULL)
+			count += s->info.tag_count;
+		if (count > max)
+			max = count;
+	}
+	return max;
+}
+
+void
+api_catalog_services(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	const struct catalog *catalog = store_catalog(api->store);
+	struct catalog_name *name = NULL;
+	struct selection sel;
+	struct str *tags;
+	struct jw *w;
+
+	if (reply_filtered(req, reply) || reply_wrong_dc(api, req, reply) ||
+	    !selection_read(api, req, &sel, reply))
+		return;
+	tags = arena_array(req->arena, struct str, services_tags_max(catalog) + 1);
+	if (tags == NULL) {
+		reply_error(reply, 429, "The answer is too large");
+		return;
+	}
+	w = reply_json(reply);
+	jw_object(w);
+	while ((name = catalog_name_next(catalog, name)) != NULL)
+		services_entry(w, name, &sel, tags);
+	jw_object_end(w);
+	reply_cached(api, req, reply);
+	reply_reads(api, req, reply, WATCH_SERVICES, STR_NONE);
+	selection_reads(api, req, reply, &sel);
+}
+
+void
+api_catalog_service(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_name *name;
+	struct selection sel;
+	struct jw *w;
+
+	if (reply_filtered(req, reply))
+		return;
+	if (req->tail.n == 0) {
+		reply_error(reply, 400, "Missing service name");
+		return;
+	}
+	if (reply_wrong_dc(api, req, reply) || !selection_read(api, req, &sel, reply))
+		return;
+	name = api_name_find(api, req->tail);
+	w = reply_json(reply);
+	jw_array(w);
+	for (unsigned turn = 0; name != NULL && turn < SELECTION_TURNS; turn++) {
+		struct catalog_service *s = NULL;
+
+		while ((s = catalog_instance_next(name, s)) != NULL)
+			if (selection_in_turn(&sel, turn, &s->node->info) &&
+			    selection_has_node(&sel, &s->node->info) &&
+			    selection_has_tags(&sel, &s->info))
+				render_instance(w, s);
+	}
+	jw_array_end(w);
+	reply_cached(api, req, reply);
+	reply_reads(api, req, reply, WATCH_SERVICE, name != NULL ? name->name : req->tail);
+}
+
+/* What both forms of a node's services begin with. *out NULL: there is no such node. */
+static bool
+node_read(struct api *api, const struct http_request *req, struct http_reply *reply,
+    struct catalog_node **out)
+{
+	if (reply_filtered(req, reply))
+		return false;
+	if (req->tail.n == 0) {
+		reply_error(reply, 400, "Missing node name");
+		return false;
+	}
+	if (reply_wrong_dc(api, req, reply))
+		return false;
+	*out = catalog_node_find_nocase(store_catalog(api->store), req->tail);
+	reply_reads(api, req, reply, WATCH_NODE, *out != NULL ? (*out)->info.name : req->tail);
+	return true;
+}
+
+void
+api_catalog_node(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_service *s = NULL;
+	struct catalog_node *n;
+	struct jw *w;
+
+	if (!node_read(api, req, reply, &n))
+		return;
+	w = reply_json(reply);
+	if (n == NULL) {
+		jw_null(w);
+		return;
+	}
+	jw_object(w);
+	jw_key(w, STR("Node"));
+	render_node(w, n);
+	jw_key(w, STR("Services"));
+	jw_object(w);
+	while ((s = catalog_service_next(n, s)) != NULL) {
+		jw_key(w, s->info.id);
+		render_service(w, s);
+	}
+	jw_object_end(w);
+	jw_object_end(w);
+}
+
+void
+api_catalog_node_services(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_service *s = NULL;
+	struct catalog_node *n;
+	struct jw *w;
+
+	if (!node_read(api, req, reply, &n))
+		return;
+	w = reply_json(reply);
+	jw_object(w);
+	jw_key(w, STR("Node"));
+	if (n != NULL)
+		render_node(w, n);
+	else
+		jw_null(w);
+	jw_key(w, STR("Services"));
+	if (n != NULL && n->service_count > 0) {
+		jw_array(w);
+		while ((s = catalog_service_next(n, s)) != NULL)
+			render_service(w, s);
+		jw_array_end(w);
+	} else {
+		jw_null(w);
+	}
+	jw_object_end(w);
+}
+
+/* Whether this agent takes external writes for that datacenter now; else an error reply. */
+static bool
+external_writable(const struct api *api, const struct http_request *req, struct str datacenter,
+    struct http_reply *reply)
+{
+	if (datacenter.n > 0 && !str_eq(datacenter, api->options->datacenter)) {
+		reply_error(reply, 500, "No path to datacenter");
+		return false;
+	}
+	if (api->external == NULL || api_leader(api, req->arena).n == 0) {
+		reply_error(reply, 500, "No cluster leader");
+		return false;
+	}
+	return true;
+}
+
+/* Consul answers 500 to whatever is wrong with a registration. */
+static void
+reply_external(struct api *api, int rc, const struct err *err, struct http_reply *reply)
+{
+	if (rc < 0) {
+		reply_error(reply, rc == ERR_LIMIT ? 429 : 500, "%s", err->text);
+		return;
+	}
+	reply_true(reply);
+	api_changed(api);
+}
+
+void
+api_catalog_register(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_registration r;
+	struct err err;
+
+	if (decode_catalog_register(req->arena, req->body, &r, &err) != 0) {
+		reply_decode_failed(reply, &err);
+		return;
+	}
+	if (reply_wrong_dc(api, req, reply) || !external_writable(api, req, r.datacenter, reply))
+		return;
+	r.what.node.datacenter = api->options->datacenter;
+	reply_external(api, external_register(api->external, req->now, &r.what, &err), &err, reply);
+}
+
+void
+api_catalog_deregister(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_deregistration r;
+	struct err err;
+
+	if (decode_catalog_deregister(req->arena, req->body, &r, &err) != 0) {
+		reply_decode_failed(reply, &err);
+		return;
+	}
+	if (reply_wrong_dc(api, req, reply) || !external_writable(api, req, r.datacenter, reply))
+		return;
+	reply_external(
+	    api, external_deregister(api->external, req->now, &r.what, &err), &err, reply);
+}

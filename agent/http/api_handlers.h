@@ -1,0 +1,27 @@
+/* agent/http/api_handlers.h -- every handler of the API, for the table of routes.
+ *
+ * Each belongs to the file of its name: api_catalog.c, api_health.c, api_agent.c,
+ * api_agent_service.c, api_agent_check.c, api_status.c.
+ */
+#ifndef AGENT_HTTP_API_HANDLERS_H
+#define AGENT_HTTP_API_HANDLERS_H
+
+#include "agent/http/api.h"
+
+http_handler api_root, api_status_leader, api_status_peers;
+
+http_handler api_catalog_datacenters, api_catalog_nodes, api_catalog_services, api_catalog_service,
+    api_catalog_node, api_catalog_node_services, api_catalog_register, api_catalog_deregister;
+
+http_handler api_health_node, api_health_checks, api_health_service, api_health_state;
+
+http_handler api_agent_self, api_agent_members, api_agent_maintenance, api_agent_health_id,
+    api_agent_health_name;
+
+http_handler api_agent_services, api_agent_service, api_agent_service_register,
+    api_agent_service_deregister, api_agent_service_maintenance;
+
+http_handler api_agent_checks, api_agent_check_register, api_agent_check_deregister,
+    api_agent_check_pass, api_agent_check_warn, api_agent_check_fail, api_agent_check_update;
+
+#endif

@@ -1,0 +1,164 @@
+/* agent/http/api_health.c -- /v1/health: checks by node, by service and by state, and instances
+ * with all that decides about them.
+ */
+#include "agent/http/api_handlers.h"
+#include "agent/http/render.h"
+
+/* What every endpoint here begins with; false: an error reply was made. */
+static bool
+health_begin(struct api *api, const struct http_request *req, struct http_reply *reply,
+    const char *missing, struct selection *sel)
+{
+	if (reply_filtered(req, reply))
+		return false;
+	if (req->tail.n == 0) {
+		reply_error(reply, 400, "%s", missing);
+		return false;
+	}
+	return !reply_wrong_dc(api, req, reply) && selection_read(api, req, sel, reply);
+}
+
+void
+api_health_node(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_check *c = NULL;
+	struct catalog_node *n;
+	struct selection sel;
+	struct jw *w;
+
+	if (!health_begin(api, req, reply, "Missing node name", &sel))
+		return;
+	n = catalog_node_find_nocase(store_catalog(api->store), req->tail);
+	w = reply_json(reply);
+	jw_array(w);
+	while (n != NULL && (c = catalog_check_next(n, c)) != NULL)
+		render_check(w, c);
+	jw_array_end(w);
+	reply_reads(api, req, reply, WATCH_NODE_CHECKS, n != NULL ? n->info.name : req->tail);
+}
+
+void
+api_health_checks(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_name *name;
+	struct selection sel;
+	struct jw *w;
+
+	if (!health_begin(api, req, reply, "Missing service name", &sel))
+		return;
+	name = api_name_find(api, req->tail);
+	w = reply_json(reply);
+	jw_array(w);
+	for (unsigned turn = 0; name != NULL && turn < SELECTION_TURNS; turn++) {
+		struct catalog_service *s = NULL;
+
+		while ((s = catalog_instance_next(name, s)) != NULL) {
+			struct catalog_check *c = NULL;
+
+			if (!selection_in_turn(&sel, turn, &s->node->info) ||
+			    !selection_has_node(&sel, &s->node->info))
+				continue;
+			while ((c = catalog_service_check_next(s, c)) != NULL)
+				render_check(w, c);
+		}
+	}
+	jw_array_end(w);
+	reply_reads(api, req, reply, WATCH_SERVICE_CHECKS, name != NULL ? name->name : req->tail);
+	selection_reads(api, req, reply, &sel);
+}
+
+/* One entry of health/service: checks of the node first, then those of the service. */
+static void
+health_entry(struct jw *w, const struct catalog_service *s)
+{
+	struct catalog_check *c = NULL;
+
+	jw_object(w);
+	jw_key(w, STR("Node"));
+	render_node(w, s->node);
+	jw_key(w, STR("Service"));
+	render_service(w, s);
+	jw_key(w, STR("Checks"));
+	jw_array(w);
+	while ((c = catalog_node_check_next(s->node, c)) != NULL)
+		render_check(w, c);
+	while ((c = catalog_service_check_next(s, c)) != NULL)
+		render_check(w, c);
+	jw_array_end(w);
+	jw_object_end(w);
+}
+
+/* ?passing, ?passing=1 …: only instances whose every check is passing. False with an error
+ * reply for what is no boolean. */
+static bool
+passing_read(const struct http_request *req, bool *out, struct http_reply *reply)
+{
+	struct str value = request_param(req, STR("passing"));
+
+	*out = request_has(req, STR("passing"));
+	if (value.n == 0 || bool_parse(value, out))
+		return true;
+	reply_error(reply, 400, "Invalid value for ?passing");
+	return false;
+}
+
+void
+api_health_service(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	struct catalog_name *name;
+	struct selection sel;
+	struct jw *w;
+	bool passing;
+
+	if (!health_begin(api, req, reply, "Missing service name", &sel) ||
+	    !passing_read(req, &passing, reply))
+		return;
+	name = api_name_find(api, req->tail);
+	w = reply_json(reply);
+	jw_array(w);
+	for (unsigned turn = 0; name != NULL && turn < SELECTION_TURNS; turn++) {
+		struct catalog_service *s = NULL;
+
+		while ((s = catalog_instance_next(name, s)) != NULL)
+			if ((!passing || s->health == CHECK_PASSING) &&
+			    selection_in_turn(&sel, turn, &s->node->info) &&
+			    selection_has_node(&sel, &s->node->info) &&
+			    selection_has_tags(&sel, &s->info))
+				health_entry(w, s);
+	}
+	jw_array_end(w);
+	reply_cached(api, req, reply);
+	reply_reads(api, req, reply, WATCH_SERVICE_HEALTH, name != NULL ? name->name : req->tail);
+}
+
+void
+api_health_state(struct api *api, const struct http_request *req, struct http_reply *reply)
+{
+	const struct catalog *catalog = store_catalog(api->store);
+	struct selection sel;
+	struct jw *w;
+	bool any;
+
+	if (!health_begin(api, req, reply, "Missing check state", &sel))
+		return;
+	any = str_eq(req->tail, STR("any"));
+	w = reply_json(reply);
+	jw_array(w);
+	for (unsigned turn = 0; turn < SELECTION_TURNS; turn++) {
+		struct catalog_node *n = NULL;
+
+		while ((n = catalog_node_next(catalog, n)) != NULL) {
+			struct catalog_check *c = NULL;
+
+			if (!selection_in_turn(&sel, turn, &n->info) ||
+			    !selection_has_node(&sel, &n->info))
+				continue;
+			while ((c = catalog_check_next(n, c)) != NULL)
+				if (any || str_eq(c->info.status, req->tail))
+					render_check(w, c);
+		}
+	}
+	jw_array_end(w);
+	reply_reads(api, req, reply, WATCH_STATE, req->tail);
+	selection_reads(api, req, reply, &sel);
+}

@@ -1,0 +1,210 @@
+/* agent/http/server_io.c -- the server: its turns, deadlines, wakes and its end.
+ *
+ * Deadlines: a tree of clients by the moment they are due, and one timer for the first of them.
+ * A deadline that moves away is not moved in the tree (that would cost on every request); when
+ * the old one comes the client is put back with its real one.
+ */
+#include "agent/http/server_private.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define BODY_BYTES_MAX (512 * 1024 * 1024) /* one answer; 50,000 instances take some 50 MB */
+#define BODY_KEEP_MAX (256 * 1024)         /* room kept between answers */
+
+static int
+client_cmp(const struct client *a, const struct client *b)
+{
+	if (a->due != b->due)
+		return a->due < b->due ? -1 : 1;
+	return (uintptr_t)a < (uintptr_t)b ? -1 : (uintptr_t)a > (uintptr_t)b;
+}
+
+RB_GENERATE_INTERNAL(client_tree, client, due_link, client_cmp, static __attribute__((unused)))
+
+void
+server_due_clear(struct client *c)
+{
+	if (c->timed)
+		RB_REMOVE(client_tree, &c->server->due, c);
+	c->timed = false;
+}
+
+void
+server_due_set(struct client *c, nsec deadline)
+{
+	if (c->timed && c->due <= deadline)
+		return;
+	server_due_clear(c);
+	if (deadline == NSEC_NEVER)
+		return;
+	c->due = deadline;
+	c->timed = true;
+	RB_INSERT(client_tree, &c->server->due, c);
+}
+
+static void
+server_timer_arm(struct http_server *s)
+{
+	struct client *first = RB_MIN(client_tree, &s->due);
+
+	loop_timer_arm(s->timer, first == NULL ? NSEC_NEVER : first->due);
+}
+
+static void
+wake_run(struct http_server *s)
+{
+	struct watches *watches = store_watches(s->api->store);
+	struct now now = loop_now();
+	struct waiter *w;
+
+	s->in_wake = true;
+	while ((w = watch_ready_next(watches)) != NULL) {
+		char *at = (char *)w - offsetof(struct parked, waiter);
+		struct parked *p = (void *)at;
+
+		s->stats.woken++;
+		client_rerun(p->client, now, false);
+	}
+	s->in_wake = false;
+	s->share.valid = false;
+	blob_unref(s->share.blob);
+	s->share.blob = NULL;
+}
+
+void
+server_turn_begin(struct http_server *s)
+{
+	assert(!s->in_turn);
+	s->in_turn = true;
+}
+
+void
+server_turn_end(struct http_server *s)
+{
+	while (s->wake_wanted) {
+		s->wake_wanted = false;
+		wake_run(s);
+	}
+	s->in_turn = false;
+	if (s->body.room > BODY_KEEP_MAX)
+		buf_done(&s->body);
+	server_timer_arm(s);
+}
+
+void
+http_server_wake(struct http_server *s)
+{
+	s->wake_wanted = true;
+	if (s->in_turn)
+		return; /* from within a handler: when it is done */
+	server_turn_begin(s);
+	server_turn_end(s);
+}
+
+static void
+server_due(void *arg)
+{
+	struct http_server *s = arg;
+	struct now now = loop_now();
+	struct client *c;
+
+	server_turn_begin(s);
+	while ((c = RB_MIN(client_tree, &s->due)) != NULL && c->due <= now.mono) {
+		server_due_clear(c);
+		client_expired(c, now);
+	}
+	server_turn_end(s);
+}
+
+int
+http_server_new(struct event_base *base, struct api *api, const struct http_server_config *config,
+    const struct addr *listen, size_t count, struct http_server **out, struct err *err)
+{
+	struct http_server *s = mem_new(struct http_server);
+	int rc;
+
+	s->base = base;
+	s->api = api;
+	s->config = *config;
+	s->spare_fd = -1;
+	s->work = http_work_new(
+	    &config->limits, http_routes, config->response_headers, config->response_header_count);
+	s->timer = loop_timer_new(base, server_due, s);
+	s->resume = loop_timer_new(base, server_accept_resume, s);
+	s->early_close = (event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE) != 0;
+	LIST_INIT(&s->clients);
+	RB_INIT(&s->due);
+	RB_INIT(&s->peers);
+	buf_init(&s->body, BODY_BYTES_MAX);
+	buf_init(&s->share.target, config->limits.head_max);
+	rc = server_listen(s, listen, count, err);
+	if (rc != 0) {
+		http_server_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+bool
+http_server_address(const struct http_server *s, size_t n, struct addr *out)
+{
+	if (n >= s->listener_count)
+		return false;
+	*out = s->listeners[n].addr;
+	return true;
+}
+
+bool
+http_server_stopping(struct http_server *s)
+{
+	struct now now = loop_now();
+	struct client *c, *next;
+
+	if (s->stopping)
+		return !LIST_EMPTY(&s->clients);
+	s->stopping = true;
+	server_listeners_close(s);
+	server_turn_begin(s);
+	for (c = LIST_FIRST(&s->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, link);
+		http_conn_stop(c->conn);
+		if (c->parked != NULL)
+			client_rerun(c, now, true);
+		else
+			client_go_on(c, now);
+	}
+	server_turn_end(s);
+	return !LIST_EMPTY(&s->clients);
+}
+
+void
+http_server_free(struct http_server *s)
+{
+	struct client *c;
+
+	if (s == NULL)
+		return;
+	server_listeners_close(s);
+	while ((c = LIST_FIRST(&s->clients)) != NULL)
+		client_free(c);
+	blob_unref(s->share.blob);
+	buf_done(&s->share.target);
+	buf_done(&s->body);
+	loop_timer_free(s->timer);
+	loop_timer_free(s->resume);
+	http_work_free(s->work);
+	free(s->listeners);
+	free(s);
+}
+
+struct http_server_stats
+http_server_stats(const struct http_server *s)
+{
+	return s->stats;
+}
