@@ -1,0 +1,47 @@
+/* agent/cmd/commands.c -- TABLE of sub-commands, and the help that comes from it. */
+#include "agent/cmd/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/describe.h"
+
+const struct command commands[] = {
+	{ "agent", cmd_agent, "Run the agent: watch Docker, answer DNS and HTTP." },
+	{ "help", cmd_help, "Show this text, or that of one command." },
+	{ "tables", cmd_tables, NULL },
+	{ "version", cmd_version, "Show the version, and those of the libraries in use." },
+	{ 0 },
+};
+
+const struct command *
+command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+int
+cmd_help(int argc, char **argv)
+{
+	struct buf b;
+
+	if (argc > 0) {
+		const struct command *c = command_find(argv[0]);
+		char *words[] = { "--help", NULL };
+
+		if (c != NULL && c->run != cmd_help)
+			return c->run(1, words);
+	}
+	buf_init(&b, 64 * 1024);
+	buf_add(&b, STR("Usage: muster COMMAND [FLAG...]\n\nCommands:\n"));
+	for (const struct command *c = commands; c->name != NULL; c++)
+		if (c->help != NULL)
+			describe_row(&b, str_of(c->name), str_of(c->help), 14);
+	buf_add(&b, STR("\nmuster agent -dev tries it out; man muster tells the rest.\n"));
+	fwrite(b.p, 1, b.n, stdout);
+	buf_done(&b);
+	return 0;
+}
