@@ -387,7 +387,9 @@ arrays_place(const struct field *f, char *entity, char *room)
 
 		if (element_size[f->shape] == 0)
 			continue;
-		*(void **)(void *)(entity + f->at) = *count == 0 ? NULL : room;
+		if (*count == 0)
+			continue; /* stays NULL; there may be no room at all */
+		*(void **)(void *)(entity + f->at) = room;
 		room += *count * element_size[f->shape];
 		*count = 0;
 	}

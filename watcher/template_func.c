@@ -177,7 +177,7 @@ func_str_slice(struct template_call *c, json_t **out)
 		return template_return(c, template_text(s), out);
 	if (to < from)
 		to = (int64_t)s.n;
-	return template_return(c, template_text(str_mem(s.p + from, (size_t)(to - from))), out);
+	return template_return(c, template_text(str_skip(str_head(s, (size_t)to), (size_t)from)), out);
 }
 
 /* An element by number, from the end when negative; past either end the outermost one. */

@@ -1,12 +1,13 @@
 """The main job: what a real Docker engine runs is in DNS and in the HTTP catalog, and goes
 from there when it ends."""
 import json
+import os
 import signal
 import time
 
 import dns.rcode
 
-from harness import UnixConnection, server_command, srv_key, wait_until
+from harness import server_command, srv_key, wait_until
 
 
 def in_dns(agent, name):
@@ -95,30 +96,30 @@ def test_still_running_after_its_grace_it_is_back(docker, agents):
 
 def test_pause_is_critical_and_unpause_is_back(docker, agents):
     a = agents(docker=docker.url)
-    docker.docker("run", "-d", "--name", "p", "-p", "18086:80", "web", *server_command())
+    docker.docker("run", "-d", "--name", "p1", "-p", "18086:80", "web", *server_command())
     wait_until("in DNS", lambda: in_dns(a, "web"))
-    docker.docker("pause", "p")
+    docker.docker("pause", "p1")
     wait_until("out of DNS", lambda: not in_dns(a, "web"))
-    status, output = health_of(a, "web")["docker-state:n1:p:80"]
+    status, output = health_of(a, "web")["docker-state:n1:p1:80"]
     assert status == "critical" and "paused" in output
-    docker.docker("unpause", "p")
+    docker.docker("unpause", "p1")
     wait_until("back", lambda: in_dns(a, "web"))
 
 
 def test_healthcheck_becomes_a_check(docker, agents):
     a = agents(docker=docker.url)
-    docker.docker("run", "-d", "--name", "h", "-p", "18087:80", "--health-cmd",
+    docker.docker("run", "-d", "--name", "h1", "-p", "18087:80", "--health-cmd",
                   "cat /tmp/ok && echo all is well", "--health-interval", "0.3s",
                   "--health-retries", "1", "web", *server_command())
-    wait_until("registered", lambda: "n1:h:80" in a.services())
-    assert health_of(a, "web")["docker-health:n1:h:80"][0] == "critical"  # starting
-    docker.docker("exec", "h", "touch", "/tmp/ok")
+    wait_until("registered", lambda: "n1:h1:80" in a.services())
+    assert health_of(a, "web")["docker-health:n1:h1:80"][0] == "critical"  # starting
+    docker.docker("exec", "h1", "touch", "/tmp/ok")
     wait_until("healthy", lambda: in_dns(a, "web"), 15)
-    status, output = health_of(a, "web")["docker-health:n1:h:80"]
+    status, output = health_of(a, "web")["docker-health:n1:h1:80"]
     assert status == "passing" and "all is well" in output
-    docker.docker("exec", "h", "rm", "/tmp/ok")
+    docker.docker("exec", "h1", "rm", "/tmp/ok")
     wait_until("unhealthy", lambda: not in_dns(a, "web"), 15)
-    status, output = health_of(a, "web")["docker-health:n1:h:80"]
+    status, output = health_of(a, "web")["docker-health:n1:h1:80"]
     assert status == "critical" and "ok" in output
 
 
@@ -163,11 +164,10 @@ def test_no_engine_yet(docker, agents, tmp_path):
     """An agent that started before the engine finds it when it comes."""
     socket = docker.run + "/later.sock"
     a = agents(docker="unix://" + socket)
-    docker.docker("run", "-d", "--name", "l", "-p", "18090:80", "web", *server_command())
+    docker.docker("run", "-d", "--name", "l1", "-p", "18090:80", "web", *server_command())
     assert a.services() == {}
-    import os
     os.link(docker.socket, socket)
-    wait_until("found", lambda: "n1:l:80" in a.services(), 30)
+    wait_until("found", lambda: "n1:l1:80" in a.services(), 30)
 
 
 def test_restart_rename_and_update(docker, agents):

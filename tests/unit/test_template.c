@@ -47,6 +47,7 @@ static void
 functions_are_those_of_registrator(void **unused)
 {
 	(void)unused;
+	assert_string_equal(fill("<{{strSlice .No 0 0}}>"), "<>");
 	assert_string_equal(fill("{{strSlice .ID 0 12}} {{strSlice .ID 12}}"), "e20f9c1a7656 aaaa");
 	assert_string_equal(
 	    fill("{{sIndex 0 .Config.Env}} {{sIndex -1 .Config.Env}}"), "A=1 SERVICE_Z=w");
