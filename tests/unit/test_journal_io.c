@@ -227,7 +227,7 @@ changes_make(struct buf states[CHANGES + 1], size_t ends[CHANGES + 1])
 		journal_text(j, &states[i]);
 		ends[i] = file_size(file);
 		for (size_t before = ends[i]; i < CHANGES && file_size(file) == before;) {
-			char key[8], value[32];
+			char key[16], value[32];
 
 			snprintf(key, sizeof key, "k%u", rng_below(&rng, 5));
 			snprintf(value, sizeof value, "v%u", rng_u32(&rng));
