@@ -1,13 +1,15 @@
 /* agent/check.h -- checks that this agent owns: what they are and when they change by time.
  *
- * A definition in Consul's terms, and the state machine of its status. TTL checks turn critical
- * when nobody reports in time. Active kinds (HTTP, TCP …) are defined and shown; what runs them
- * asks check_deadline() like everybody else.
+ * A definition in Consul's terms: what is allowed, how it is shown, how it is kept on disk, and
+ * how much of an output is kept. Status and time are local.h's business: there TTL checks turn
+ * critical when nobody reports in time. Active kinds (HTTP, TCP …) are defined and shown; what
+ * runs them reports through local_check_set().
  */
 #ifndef AGENT_CHECK_H
 #define AGENT_CHECK_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/nsec.h"
 #include "base/str.h"
@@ -20,7 +22,7 @@ enum check_type {
 };
 
 /* As given; slices borrowed from the request, the config or the caller. Durations in ns, 0: not
- * given. */
+ * given. `type` counts only as CHECK_STATE; else what is given decides (check_def_type()). */
 struct check_def {
 	struct str id, name, notes, service_id;
 	enum check_type type;
@@ -38,13 +40,35 @@ struct check_def {
 	int64_t success_before_passing, failures_before_critical, output_max_size;
 };
 
-#define CHECK_OUTPUT_MAX 4096 /* bytes kept of an output, unless output_max_size says otherwise */
+#define CHECK_OUTPUT_MAX 4096 /* bytes kept of an output, unless output_max_size says less */
+#define CHECK_ARGS_MAX   256  /* of Args, and of values of Header */
+
+/* Which kind a definition is, in Consul's order of precedence; CHECK_STATE stays what it is. */
+enum check_type check_def_type(const struct check_def *);
 
 /* Consul's checks on a definition: exactly one kind, durations, interval. ERR_INPUT with
- * Consul's own text. */
+ * Consul's own text ("Invalid check: …"); ERR_REFUSED: scripts are off. */
 int check_def_validate(const struct check_def *, bool scripts_enabled, struct err *);
 
-/* "ttl", "http", "tcp" … as answers show it. */
+/* "ttl", "http", "tcp" … as answers show it. A state has no type of its own: "". */
 struct str check_type_text(enum check_type);
+/* The same for one definition: a state that is maintenance says "maintenance". */
+struct str check_def_type_text(const struct check_def *);
+
+/* How much of an output a check keeps. */
+size_t check_output_max(const struct check_def *);
+/* The head of an output, at most `max` bytes, and when that is not all
+ * " ... (captured MAX of N bytes)". Appends to out, whose cap must have room for both. */
+void check_output_keep(struct buf *out, struct str output, size_t max);
+/* At most `max` bytes of it, not ending within a UTF-8 character. */
+struct str check_output_head(struct str output, size_t max);
+
+/* A body like an entity's (entity.h): rows of (tag, length, bytes) in rising order of tag. */
+void check_def_pack(struct buf *, const struct check_def *);
+/* Strings point into body, arrays come from the arena. ERR_INPUT, ERR_MEMORY. */
+int check_def_unpack(struct arena *, struct str body, struct check_def *out, struct err *);
+
+/* A copy that lives in one allocation, returned in *memory for free(). */
+void check_def_copy(struct check_def *out, void **memory, const struct check_def *);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/duration.h"
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -19,9 +20,16 @@
 #include "base/str.h"
 #include "kv/entity.h"
 
+struct option;
+
 struct option_ttl { /* of dns_config.service_ttl */
 	struct str name;
 	uint32_t seconds;
+};
+
+struct option_unused { /* given, but nothing acts on it */
+	struct str name;  /* as the user wrote it: "-ui", "performance.raft_multiplier" */
+	const struct option *row;
 };
 
 /* Slices live in the options' own arena. Durations in nanoseconds. */
@@ -49,6 +57,10 @@ struct options {
 	int64_t dns_soa_refresh, dns_soa_retry, dns_soa_expire, dns_soa_min_ttl;
 	/* limits */
 	int64_t http_max_conns_per_client, http_max_conns;
+	/* addresses.*: where one protocol listens, instead of -client */
+	struct str http_address, dns_address;
+	struct option_unused *unused; /* each once */
+	size_t unused_count;
 	/* docker */
 	struct str docker;          /* "", "auto", "off", or an address */
 	bool docker_internal, docker_explicit, docker_meta;
@@ -56,26 +68,41 @@ struct options {
 	nsec docker_drain, docker_resync;
 	/* derived by options_finish() */
 	enum log_level level;
-	struct addr advertise_addr, *client_addrs;
+	struct addr bind_addr, advertise_addr, *client_addrs;
 	size_t client_addr_count;
+	struct addr *http_listen, *dns_listen; /* with ports; none when the port is off */
+	size_t http_listen_count, dns_listen_count;
 	bool docker_ip_forced;
 	struct str node_name;
+	bool node_name_is_container; /* the host name is this container's own id */
 };
 
+#define OPTIONS_BYTES_MAX (8 * 1024 * 1024) /* all values together */
+#define CONFIG_FILE_BYTES_MAX (4 * 1024 * 1024)
+
 enum option_type {
-	OPTION_BOOL, OPTION_TEXT, OPTION_INT, OPTION_DURATION, OPTION_LIST, OPTION_MAP,
+	OPTION_BOOL,
+	OPTION_TEXT,
+	OPTION_INT,
+	OPTION_DURATION,
+	OPTION_LIST,    /* every use adds one */
+	OPTION_MAP,     /* flag: key:value; file: an object of texts */
+	OPTION_TTLS,    /* file: an object of durations */
 	OPTION_IGNORED, /* Consul's, means nothing here: a line in the log */
+	OPTION_LATER,   /* Consul's, would matter, not in this version: a warning */
 };
 
 struct option {
 	const char *flag; /* without dashes; NULL: config files only */
-	const char *key;  /* path in config files, "ports.http"; NULL: flag only */
+	const char *key;  /* path in config files, "ports.http"; NULL: flag only. IGNORED and LATER
+	                   * cover what lies below it too */
 	enum option_type type;
-	size_t offset;    /* of the member of struct options */
-	const char *value;   /* how --help names the value, "PORT"; NULL for BOOL */
+	size_t offset;       /* of the member of struct options */
+	size_t count_offset; /* LIST, MAP, TTLS: of its count */
+	const char *value;   /* how --help names the value, "PORT"; NULL: takes none (BOOL) */
 	const char *initial; /* default as text; NULL: zero */
 	int64_t min, max;    /* INT: the range; both 0: any */
-	const char *help;    /* one sentence */
+	const char *help;    /* one sentence; NULL for IGNORED */
 	const char *group;   /* heading in --help */
 	bool reloads;        /* SIGHUP takes a new value over */
 };
@@ -83,23 +110,48 @@ extern const struct option options_table[]; /* ends with a row of zeros */
 
 /* Defaults, then config files, then flags, then what follows from them (addresses, node name).
  * argv holds the arguments after "agent". ERR_INPUT with a sentence that names the flag, or
- * file and key. *help_wanted: --help was given, nothing else counts. */
+ * file and key. *help_wanted: --help was given, nothing else counts. Call options_done() in
+ * every case. */
 int options_read(struct options *, int argc, char **argv, bool *help_wanted, struct err *);
 void options_done(struct options *);
+
+/* The steps of options_read(). init: defaults. finish: checks that concern several options, and
+ * the derived members; asks the host for its name and addresses. */
+int options_init(struct options *, struct err *);
+int options_flags(struct options *, int argc, char **argv, bool *help_wanted, struct err *);
+int options_finish(struct options *, struct err *);
+
+/* The address to advertise out of this host's (each is looked at as IPv4 only, as Consul does):
+ * the one private address. ERR_INPUT names them when there are several, or says there is none. */
+int options_advertise_choose(const struct addr *, size_t count, struct addr *out, struct err *);
+
+/* After SIGHUP: takes over what reloads from `fresh` (copied), and the level derived from it.
+ * `changed` (cap bytes) receives the names of options that changed but need a restart. */
+int options_reload(struct options *, const struct options *fresh, char *changed, size_t cap,
+    struct err *);
 
 /* One file (JSON) or all *.json of a folder, in order of name, on top of what is there. */
 int config_file_read(struct options *, struct str path, struct err *);
 int config_dir_read(struct options *, struct str path, struct err *);
+/* The same of text; `name` stands in errors where a path would. */
+int config_text_read(struct options *, struct str name, struct str text, struct err *);
 
-/* Sets one option from text (flag) or a JSON value is config.c's business. */
+/* Sets one option from text, as a flag does. Lists and maps grow by one. */
 int option_set_text(struct options *, const struct option *, struct str value, struct err *);
+int option_add_pair(struct options *, const struct option *, struct str key, struct str value,
+    struct err *);
+/* Used once or often: noted once. */
+int option_note_unused(struct options *, const struct option *, struct str name, struct err *);
 const struct option *option_by_flag(struct str flag);
+/* An IGNORED or LATER row also answers for paths below its own. */
 const struct option *option_by_key(struct str path);
+/* Whether some row's key lies below this path. */
+bool option_key_is_parent(struct str path);
 
-/* A span as Go writes it: "1h30m", "1.5s", "250ms"; "0" too. ERR_INPUT with Go's own text
- * (time: invalid duration "x"). */
-int duration_parse(struct str, nsec *out, struct err *);
-/* As Go prints it: "1m30s", "1.5s", "0s". Terminated. */
-char *duration_format(nsec, char out[40]);
+static inline void * /* where an option's value lies */
+option_at(const struct options *o, size_t offset)
+{
+	return (char *)(uintptr_t)o + offset;
+}
 
 #endif

@@ -87,7 +87,7 @@ rd_be16(struct reader *r) /* network order; zero after a failure */
 {
 	const uint8_t *p = rd_take(r, 2);
 
-	return p == NULL ? 0 : (uint16_t)(p[0] << 8 | p[1]);
+	return p == NULL ? 0 : (uint16_t)((unsigned)p[0] << 8 | p[1]);
 }
 
 static inline uint32_t

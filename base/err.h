@@ -20,7 +20,7 @@ enum err_code {
 	ERR_MEMORY = -8,   /* a cap on bytes was reached */
 };
 
-#define ERR_TEXT_MAX 512
+#define ERR_TEXT_MAX 1024
 
 struct err {
 	int code;

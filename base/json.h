@@ -20,6 +20,11 @@
  * *out (json_decref). ERR_INPUT: malformed, with position; ERR_LIMIT: nested too deep. */
 int json_read(struct str text, json_t **out, struct err *);
 
+/* Where the first value of `text` ends, as Go's json.Decoder sees it: what follows is left alone.
+ * ERR_INPUT with Go's own text ("EOF", "unexpected EOF", "invalid character 'x' looking for
+ * beginning of value" …), which clients know; ERR_LIMIT: nested too deep. */
+int json_scan(struct str text, struct str *first, struct err *);
+
 /* Accessors that accept a missing or mistyped member: the default is returned instead. */
 struct str json_member_str(const json_t *object, const char *key);           /* else empty */
 int64_t json_member_int(const json_t *object, const char *key, int64_t none);
@@ -54,6 +59,9 @@ void jw_u64(struct jw *, uint64_t);
 void jw_i64(struct jw *, int64_t);
 void jw_bool(struct jw *, bool);
 void jw_null(struct jw *);
+void jw_json(struct jw *, const json_t *);
+/* A value that is JSON already; laid out anew when pretty. */
+void jw_raw(struct jw *, struct str json);
 
 /* key and value in one call; the key is a terminated literal */
 void jw_kstr(struct jw *, const char *key, struct str);

@@ -156,3 +156,72 @@ jw_knull(struct jw *w, const char *key)
 	jw_key(w, str_of(key));
 	jw_null(w);
 }
+
+static void
+jw_number(struct jw *w, double v)
+{
+	jw_before_value(w);
+	buf_addf(w->out, "%.17g", v);
+	w->comma = true;
+}
+
+/* Depth is bounded by json_read(). */
+void
+jw_json(struct jw *w, const json_t *v)
+{
+	json_t *mutable = (json_t *)(uintptr_t)v; /* jansson's iterator takes no const, changes nothing */
+	const char *key;
+	json_t *member;
+	size_t i, n;
+
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		jw_object(w);
+		json_object_keylen_foreach(mutable, key, n, member) {
+			jw_key(w, str_mem(key, n));
+			jw_json(w, member);
+		}
+		jw_object_end(w);
+		break;
+	case JSON_ARRAY:
+		jw_array(w);
+		json_array_foreach(mutable, i, member)
+			jw_json(w, member);
+		jw_array_end(w);
+		break;
+	case JSON_STRING:
+		jw_str(w, json_text(v));
+		break;
+	case JSON_INTEGER:
+		jw_i64(w, json_integer_value(v));
+		break;
+	case JSON_REAL:
+		jw_number(w, json_real_value(v));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		jw_bool(w, json_is_true(v));
+		break;
+	case JSON_NULL:
+		jw_null(w);
+		break;
+	}
+}
+
+void
+jw_raw(struct jw *w, struct str json)
+{
+	json_t *v = NULL;
+
+	if (!w->pretty) {
+		jw_before_value(w);
+		buf_add(w->out, json);
+		w->comma = true;
+		return;
+	}
+	if (json_read(json, &v, NULL) == 0)
+		jw_json(w, v);
+	else
+		jw_null(w);
+	json_decref(v);
+}

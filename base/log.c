@@ -59,7 +59,7 @@ log_stamp(char *out, size_t room)
 	return n;
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 log_line(const char *level, const char *room, const char *fmt, va_list ap)
 {
 	char text[LOG_LINE_MAX], line[LOG_LINE_MAX + 64];

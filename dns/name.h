@@ -41,4 +41,10 @@ bool name_ends(const struct name *, const struct name *suffix); /* equal counts 
 /* Puts one label in front; false when the name would be too long. */
 bool name_prepend(struct name *, struct str label);
 
+/* The labels of `text` (split at dots, no escapes) in front of a suffix: "web", "node.dc1.consul."
+ * False, with *out spoilt: an empty or long label, or a name too long. */
+bool name_under(struct str text, const struct name *suffix, struct name *out);
+
+void name_lower(struct name *); /* ASCII letters to lower case */
+
 #endif

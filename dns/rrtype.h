@@ -8,7 +8,7 @@
 
 enum rrtype {
 	RR_A = 1, RR_NS = 2, RR_CNAME = 5, RR_SOA = 6, RR_PTR = 12, RR_TXT = 16, RR_AAAA = 28,
-	RR_SRV = 33, RR_OPT = 41, RR_ANY = 255,
+	RR_SRV = 33, RR_OPT = 41, RR_AXFR = 252, RR_ANY = 255,
 };
 
 #define DNS_CLASS_IN 1

@@ -12,6 +12,7 @@
 #include "kv/owner.h"
 #include "kv/store.h"
 
+/* Owner id, epoch, number, hash and flags; unknown flags are passed over. */
 void digest_write(struct writer *, const struct digest *);
 bool digest_read(struct reader *, struct digest *out);
 #define DIGEST_SIZE_MAX (16 + 4 * 10)
@@ -22,15 +23,26 @@ void delta_digests(const struct store *, struct buf *out);
 /* One range of an owner from `after` on, as store_range() reads it; stops adding records once
  * `out` holds more than `bytes_max` and then ends the range at the last number written, so a
  * large state goes in several pieces. Returns the number the range reaches. A whole state (from
- * below the floor) is never cut. */
+ * 0, or from below the floor) is never cut. Writes nothing and returns `after` when there is
+ * nothing to give: none is newer, or it takes a whole state and ours is not exact. A range that
+ * does not fit in `out` leaves it as it was, but `full`. */
 uint64_t delta_range(const struct owner *, uint64_t after, size_t bytes_max, struct buf *out);
-/* The head of an encoded range. */
+/* The same with a varint length before it, as delta_answer() gives it. */
+uint64_t delta_range_framed(const struct owner *, uint64_t after, size_t bytes_max,
+    struct buf *out);
+
+/* The head of an encoded range. The reader holds this one range and nothing else. True only when
+ * all of it is well formed: every record it counts is there, none more, all numbered as the head
+ * says. So what is applied next, record_read() by record_read(), cannot break off half-way. */
 bool delta_range_head(struct reader *, struct uuid *owner, struct owner_range *out);
 void delta_range_head_write(struct writer *, const struct uuid *owner, const struct owner_range *);
+#define DELTA_RANGE_HEAD_MAX (16 + 8 * 10)
 
-/* Reads the other side's digests and appends to `out`, each with a varint length before it, the
- * ranges it lacks; `behind` receives how many owners it has more of than we. ERR_INPUT when
- * malformed. */
+/* Reads the other side's digests (sorted, none twice) and appends to `out`, each with a varint
+ * length before it, the ranges it lacks, until `out` holds more than `bytes_max`; `behind`
+ * receives how many owners it has more of than we. Where numbers are equal and hashes are not,
+ * the owner's own word counts: only who writes for it gives its whole state (RULES 1). ERR_INPUT
+ * when malformed, and then `out` is as it was; ERR_LIMIT when a range did not fit in `out`. */
 int delta_answer(const struct store *, struct str digests, size_t bytes_max, struct buf *out,
     size_t *behind, struct err *);
 

@@ -92,6 +92,11 @@ int node_unpack(struct arena *, struct str body, struct node_info *out, struct e
 int service_unpack(struct arena *, struct str body, struct service_info *out, struct err *);
 int check_unpack(struct arena *, struct str body, struct check_info *out, struct err *);
 
+/* The same for a long life: all arrays lie in one allocation that the caller frees (NULL: none). */
+int node_unpack_owned(void **arrays, struct str body, struct node_info *out, struct err *err);
+int service_unpack_owned(void **arrays, struct str body, struct service_info *out, struct err *err);
+int check_unpack_owned(void **arrays, struct str body, struct check_info *out, struct err *err);
+
 /* Sorts pairs by key; of equal keys the last one given stays. Returns the new count. */
 size_t pairs_sort(struct pair *, size_t count);
 

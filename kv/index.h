@@ -23,8 +23,9 @@ struct index_clock {
 /* `ceiling` is the one on disk, 0 for a new data directory: the first index is above it. */
 void index_init(struct index_clock *, uint16_t tag, uint64_t ceiling);
 
-/* The next index. When it would pass the ceiling it stays below and still rises: callers keep
- * the ceiling well ahead by index_ceiling_wanted(). */
+/* The next index. Where the clock would pass the ceiling it rises by one instead: callers keep
+ * the ceiling well ahead by index_ceiling_wanted(), and sync and set the first one before any
+ * client is answered. */
 uint64_t index_next(struct index_clock *, int64_t wall_ms);
 
 /* The ceiling that should be synced to disk now, or 0: enough is reserved. Once it is there,

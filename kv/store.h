@@ -32,8 +32,11 @@ struct store_config {
 	size_t unknown_bytes_max; /* for records of owners that are no members yet (RULES 6) */
 };
 
+/* This agent is a member, alive, from the start; its baseline is open until
+ * store_baseline_end(). Reserve a ceiling (index_ceiling_wanted(), sync, index_ceiling_set() on
+ * store_index()) before the first client is answered. */
 struct store *store_new(const struct store_config *, struct now);
-void store_free(struct store *);
+void store_free(struct store *); /* no waiter may be left. NULL is fine */
 
 struct catalog *store_catalog(const struct store *);
 struct watches *store_watches(const struct store *);
@@ -60,7 +63,9 @@ int store_remove_service(struct store *, struct now, const struct uuid *owner, s
     struct str id);
 int store_remove_check(struct store *, struct now, const struct uuid *owner, struct str node,
     struct str id);
-/* An external node with everything external on it. */
+/* store_remove_service() of the virtual owner takes the service's external checks with it, as
+ * Consul does; an agent removes its own one by one.
+ * store_remove_node(): an external node with everything external on it, in one step. */
 int store_remove_node(struct store *, struct now, struct str node);
 
 /* Deregistering an agent's own record through the catalog (RULES 5): hides exactly the version

@@ -67,6 +67,12 @@ uint64_t watch_index(const struct watches *, struct watch_key);
  * `lives` says that the scope still names something; else it is forgotten when unwatched. */
 void watch_touch(struct watches *, struct watch_key, uint64_t index, bool lives);
 
+/* Nothing is older than this: the index of everything that is not known, from now on. */
+void watch_floor_raise(struct watches *, uint64_t index);
+
+/* The scope names nothing any more, but that is no change: nobody wakes, no index moves. */
+void watch_forget(struct watches *, struct watch_key);
+
 /* Waits for any of the keys (count <= WATCH_KEYS_MAX). The waiter must not be waiting. */
 void watch_wait(struct watches *, struct waiter *, const struct watch_key *keys, size_t count);
 void watch_cancel(struct watches *, struct waiter *); /* also when ready, also when idle */

@@ -26,7 +26,9 @@ struct container_port {
 	uint16_t port;          /* inside the container */
 	struct str proto;       /* "tcp", "udp", "sctp" */
 	uint16_t host_port;     /* 0: exposed, not published */
-	struct str host_ip;     /* of the binding; "0.0.0.0" and "" mean all */
+	struct str host_ip;     /* of the binding; "0.0.0.0", "::" and "" mean all */
+	bool unmapped;          /* exposed, but NetworkSettings.Ports does not know it: the network
+	                         * maps no ports (host, none, that of another container) */
 };
 
 struct container_network {
@@ -47,7 +49,7 @@ struct container {
 	struct container_var *env, *labels; /* in Docker's order; labels sorted by key */
 	size_t env_count, label_count;
 	struct container_port *ports; /* one per binding, and one per port that is only exposed */
-	size_t port_count;
+	size_t port_count;      /* sorted by port, then protocol; bindings in Docker's order */
 	struct container_network *networks; /* sorted by name */
 	size_t network_count;
 	bool running, paused, restarting;
@@ -55,14 +57,15 @@ struct container {
 	struct str started_at;   /* RFC 3339 text, sorts by time: "newest wins" */
 	struct str created;
 	struct str stop_signal;  /* Config.StopSignal: "SIGTERM", "15"; empty: SIGTERM */
-	nsec stop_timeout;       /* Config.StopTimeout; default 10 s */
+	nsec stop_timeout;       /* Config.StopTimeout; default 10 s; below 0: NSEC_NEVER */
 	enum container_health health;
 	struct str health_output; /* of the last probe */
-	struct str json;         /* the whole description, for -docker-tags templates; may be empty */
+	struct str json;         /* the whole description, for -docker-tags templates; may be empty.
+	                          * Not a copy: it is the text that was read */
 	size_t cut;              /* values or entries dropped by the limits */
 };
 
-/* Reads an inspect answer. ERR_INPUT: not JSON or no id. */
+/* Reads an inspect answer. ERR_INPUT: not JSON or no id; ERR_MEMORY: over the arena's cap. */
 int container_read(struct arena *, struct str json, struct container *out, struct err *);
 
 #endif

@@ -5,6 +5,15 @@
  * taken into a bounded queue; when it overflows the core falls back to a list. Only the container
  * an event names is inspected.
  *
+ * What becomes of a running container's services:
+ *   stop signal (TERM, KILL, its own)   critical by docker-state:ID until it ends, or runs on
+ *                                       after the larger of its StopTimeout and `drain`
+ *   pause                               critical by docker-state:ID until unpause
+ *   end                                 removed; with on-success and a code of 1-127 critical
+ *                                       by docker-state:ID until the container is destroyed
+ *   HEALTHCHECK                         docker-health:ID, with the last probe's output
+ * A SERVICE that changes leaves the docker-… checks of its id alone; they have news of their own.
+ *
  * Usage: feed what happened (docker_connected(), docker_event_bytes(), docker_answer(),
  * docker_lost()), call docker_tick() when docker_deadline() comes, then drain
  * docker_action_next() and docker_news_next() until false. What actions and news point to is
@@ -26,6 +35,9 @@
 #define DOCKER_INSPECTS_MAX 16               /* under way at once */
 #define DOCKER_BACKOFF_MIN (250 * NSEC_MS)
 #define DOCKER_BACKOFF_MAX (15 * NSEC_SEC)
+#define DOCKER_LIST_BYTES_MAX (64 * 1024 * 1024)
+#define DOCKER_INSPECT_BYTES_MAX (16 * 1024 * 1024)
+#define DOCKER_CONTAINERS_MAX 65536
 
 enum docker_deregister { DOCKER_DEREGISTER_ALWAYS, DOCKER_DEREGISTER_ON_SUCCESS };
 
@@ -39,12 +51,13 @@ struct docker_config {
 enum docker_action_kind {
 	DOCKER_GET,          /* request `path` (with the API version in it), answer to docker_answer() */
 	DOCKER_STREAM,       /* open the event stream at `path`; bytes to docker_event_bytes() */
-	DOCKER_STREAM_CLOSE, /* give the stream up */
+	DOCKER_STREAM_CLOSE, /* give the stream up, and every request under way */
 };
 
 struct docker_action {
 	enum docker_action_kind kind;
 	uint64_t request; /* GET: names the request in docker_answer() */
+	size_t body_max;  /* GET: a longer body is given up, and answered with status 413 */
 	struct str path;  /* "/v1.41/containers/json?…" */
 };
 
@@ -86,7 +99,7 @@ void docker_lost(struct docker *, struct now, struct str why);
 /* The stream's answer has begun with status 200. */
 void docker_connected(struct docker *, struct now);
 void docker_event_bytes(struct docker *, struct now, struct str bytes);
-/* An answer, with its HTTP status; 0: the request failed without one. */
+/* An answer, with its HTTP status; 0: the request failed without one, body says why. */
 void docker_answer(struct docker *, struct now, uint64_t request, int status, struct str body);
 
 void docker_tick(struct docker *, struct now);

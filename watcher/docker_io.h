@@ -30,7 +30,8 @@ int docker_io_new(struct event_base *, struct docker *, const struct docker_endp
     void (*on_news)(void *), void *arg, struct docker_io **out, struct err *);
 void docker_io_free(struct docker_io *);
 
-/* Runs the core's timers and actions; after docker_reconfigure() or docker_resync(). */
+/* Runs the core's timers and actions; after docker_reconfigure() or docker_resync(). News goes
+ * to `on_news` before this returns. */
 void docker_io_kick(struct docker_io *);
 
 #endif

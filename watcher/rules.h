@@ -3,6 +3,12 @@
  * Source: behaviour of gliderlabs/registrator 7, recorded in tests/registrator. SERVICE_* keys
  * come from variables and labels (a label beats a variable; SERVICE_<port>_KEY beats
  * SERVICE_KEY). Ids are host:container:port[:udp]. Tags come in registrator's order.
+ *
+ * What SERVICE_<key> means; every other key goes into the service's Meta, in lower case:
+ *   NAME  TAGS  ID  IGNORE
+ *   CHECK_HTTP  CHECK_HTTPS  CHECK_TCP  CHECK_GRPC  CHECK_TTL  CHECK_SCRIPT  CHECK_CMD
+ *   CHECK_INTERVAL  CHECK_TIMEOUT  CHECK_HTTP_METHOD  CHECK_HTTPS_METHOD  CHECK_INITIAL_STATUS
+ *   CHECK_DEREGISTER_AFTER  CHECK_GRPC_USE_TLS  CHECK_TLS_SKIP_VERIFY  (these into Meta too)
  */
 #ifndef WATCHER_RULES_H
 #define WATCHER_RULES_H
@@ -20,7 +26,8 @@ struct rules_config {
 	bool ip_forced;         /* -docker-ip was given: it beats a binding's own address */
 	bool internal;          /* -docker-internal: the container's address and port */
 	bool explicit_only;     /* -docker-explicit: only containers with a SERVICE_NAME */
-	bool meta;              /* -docker-meta: container id, name, image into Meta */
+	bool meta;              /* -docker-meta: container_id, container_name, container_image into
+	                         * Meta, unless SERVICE_CONTAINER_… says otherwise */
 	struct str tags;        /* -docker-tags: comma list, with templates */
 	struct str ip_from_label; /* -docker-use-ip-from-label: name of the label */
 };
@@ -52,6 +59,9 @@ struct rules_service {
  * arena's cap; ERR_INPUT: a bad template in -docker-tags. */
 int rules_apply(const struct rules_config *, struct arena *, const struct container *,
     const struct container *peer, struct rules_service **out, size_t *count, struct err *);
+
+/* Can -docker-tags be read? ERR_INPUT with the place; for a clear line at start. */
+int rules_config_check(const struct rules_config *, struct err *);
 
 /* The id of the container whose network is shared, or empty. */
 struct str rules_peer(const struct container *);

@@ -75,6 +75,91 @@ pretty_has_four_blanks_and_compact_none(void **unused)
 	buf_done(&b);
 }
 
+static void
+the_first_value_ends_where_go_ends_it(void **unused)
+{
+	static const struct {
+		const char *text, *first, *error;
+	} cases[] = {
+		{ "{\"a\":[1,{}]}{\"b\":2}", "{\"a\":[1,{}]}", NULL },
+		{ " \n[]\r\n\t ", "[]", NULL },
+		{ "-1.5e+3 x", "-1.5e+3", NULL },
+		{ "\"a\\\"\\u00e9\"]", "\"a\\\"\\u00e9\"", NULL },
+		{ "null", "null", NULL },
+		{ "", NULL, "EOF" },
+		{ " \n", NULL, "EOF" },
+		{ "{\"Node\":", NULL, "unexpected EOF" },
+		{ "{\"Name\": \"x\",", NULL, "unexpected EOF" },
+		{ "\"\\u12", NULL, "unexpected EOF" },
+		{ "1.", NULL, "unexpected EOF" },
+		{ "nope", NULL, "invalid character 'o' in literal null (expecting 'u')" },
+		{ "'a'", NULL, "invalid character '\\'' looking for beginning of value" },
+		{ "{a:1}", NULL, "invalid character 'a' looking for beginning of object key string" },
+		{ "{\"a\" 1}", NULL, "invalid character '1' after object key" },
+		{ "{\"a\":1 2}", NULL, "invalid character '2' after object key:value pair" },
+		{ "[1 2]", NULL, "invalid character '2' after array element" },
+		{ "[1,]", NULL, "invalid character ']' looking for beginning of value" },
+		{ "{\"a\":1,}", NULL,
+		    "invalid character '}' looking for beginning of object key string" },
+		{ "\"a\nb\"", NULL, "invalid character '\\n' in string literal" },
+		{ "\"\\x\"", NULL, "invalid character 'x' in string escape code" },
+		{ "-x", NULL, "invalid character 'x' in numeric literal" },
+	};
+	char deep[JSON_DEPTH_MAX + 1];
+	struct str first;
+	struct err err;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int rc = json_scan(str_of(cases[i].text), &first, &err);
+
+		if (cases[i].error == NULL) {
+			assert_int_equal(rc, 0);
+			assert_str(first, cases[i].first);
+		} else {
+			assert_int_equal(rc, ERR_INPUT);
+			assert_str(str_of(err.text), cases[i].error);
+		}
+	}
+	memset(deep, '[', sizeof deep);
+	assert_int_equal(json_scan(str_mem(deep, sizeof deep), &first, &err), ERR_LIMIT);
+}
+
+static void
+no_truncation_is_a_whole_value(void **unused)
+{
+	const struct str text = STR("{\"a\":[1,-2.5e1,\"x\\u0041\",true,null],\"b\":{}}");
+	struct str first;
+
+	(void)unused;
+	for (size_t n = 0; n <= text.n; n++) /* every truncation */
+		assert_int_equal(json_scan(str_head(text, n), &first, NULL) == 0, n == text.n);
+}
+
+static void
+raw_json_keeps_its_place(void **unused)
+{
+	struct buf b;
+	struct jw w;
+
+	(void)unused;
+	buf_init(&b, 1000);
+	for (int pretty = 0; pretty < 2; pretty++) {
+		buf_clear(&b);
+		jw_init(&w, &b, pretty);
+		jw_object(&w);
+		jw_key(&w, STR("r"));
+		jw_raw(&w, STR("{\"a\":[1,true,\"<\"],\"b\":{}}"));
+		jw_ku64(&w, "z", 1);
+		jw_object_end(&w);
+		assert_str(buf_str(&b), pretty ?
+		        "{\n    \"r\": {\n        \"a\": [\n            1,\n            true,\n"
+		        "            \"\\u003c\"\n        ],\n        \"b\": {}\n    },\n    \"z\": 1\n}" :
+		        "{\"r\":{\"a\":[1,true,\"<\"],\"b\":{}},\"z\":1}");
+	}
+	buf_done(&b);
+}
+
 int
 main(void)
 {
@@ -83,6 +168,9 @@ main(void)
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(strings_are_escaped_as_go_does),
 		cmocka_unit_test(pretty_has_four_blanks_and_compact_none),
+		cmocka_unit_test(the_first_value_ends_where_go_ends_it),
+		cmocka_unit_test(no_truncation_is_a_whole_value),
+		cmocka_unit_test(raw_json_keeps_its_place),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

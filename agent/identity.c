@@ -1,0 +1,249 @@
+/* agent/identity.c -- two small files and a lock in the data folder.
+ *
+ *     identity   id, cluster id and epoch counter; written at each start
+ *     index      the ceiling of indexes given out; written every few minutes
+ *     lock       held while an agent runs on the folder; names its process
+ *
+ * A file is written aside, synced and renamed, and the folder synced, before what it says is
+ * used. A file that cannot be read ends the start: a new id in its place would be another agent.
+ */
+#include "agent/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+
+#define IDENTITY_FILE_MAX 1024 /* bytes */
+#define IDENTITY_PATH_MAX 4096
+
+static int
+identity_path(
+    const struct identity *i, const char *name, char out[IDENTITY_PATH_MAX], struct err *err)
+{
+	int n = snprintf(out, IDENTITY_PATH_MAX, "%s/%s", i->folder, name);
+
+	if (n < 0 || n >= IDENTITY_PATH_MAX)
+		return err_set(err, ERR_INPUT, "the path of the data folder is too long");
+	return 0;
+}
+
+/* mkdir -p; only the folders that are missing are made. */
+static int
+identity_folder(const char *folder, struct err *err)
+{
+	char *path = str_dup(str_of(folder));
+	int rc = 0;
+
+	for (char *p = path + 1; rc == 0; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			rc = err_errno(err, "cannot make the data folder %s", path);
+		*p = c;
+		if (c == '\0')
+			break;
+	}
+	free(path);
+	return rc;
+}
+
+static int
+identity_lock(struct identity *i, struct err *err)
+{
+	char path[IDENTITY_PATH_MAX], pid[32] = "";
+	int rc = identity_path(i, "lock", path, err);
+	ssize_t n;
+
+	if (rc < 0)
+		return rc;
+	i->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (i->lock < 0)
+		return err_errno(err, "cannot open %s", path);
+	if (flock(i->lock, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return err_errno(err, "cannot lock %s", path);
+		n = read(i->lock, pid, sizeof pid - 1);
+		pid[n < 0 ? 0 : (size_t)n] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		return err_set(err, ERR_CONFLICT,
+		    "the data folder %s is in use by another agent (process %s)", i->folder, pid);
+	}
+	n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	if (ftruncate(i->lock, 0) < 0 || write(i->lock, pid, (size_t)n) != n)
+		return err_errno(err, "cannot write %s", path);
+	return 0;
+}
+
+/* The whole file as a slice of room; empty when there is none. */
+static int
+identity_load(const struct identity *i, const char *name, char room[IDENTITY_FILE_MAX],
+    struct str *out, struct err *err)
+{
+	char path[IDENTITY_PATH_MAX];
+	int rc = identity_path(i, name, path, err), fd;
+	ssize_t n;
+
+	if (rc < 0)
+		return rc;
+	*out = STR_NONE;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "cannot read %s", path);
+	n = read(fd, room, IDENTITY_FILE_MAX);
+	if (n < 0)
+		rc = err_errno(err, "cannot read %s", path);
+	else
+		*out = str_mem(room, (size_t)n);
+	close(fd);
+	return rc;
+}
+
+static int
+identity_sync_folder(const struct identity *i, struct err *err)
+{
+	int fd = open(i->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0 || fsync(fd) < 0)
+		rc = err_errno(err, "cannot sync the data folder %s", i->folder);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int
+identity_store(const struct identity *i, const char *name, struct str text, struct err *err)
+{
+	char path[IDENTITY_PATH_MAX], aside[IDENTITY_PATH_MAX + 8];
+	int rc = identity_path(i, name, path, err), fd;
+
+	if (rc < 0)
+		return rc;
+	snprintf(aside, sizeof aside, "%s.new", path);
+	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_errno(err, "cannot write %s", aside);
+	errno = ENOSPC; /* what a short write means */
+	if (write(fd, text.p, text.n) != (ssize_t)text.n || fsync(fd) < 0)
+		rc = err_errno(err, "cannot write %s", aside);
+	close(fd);
+	if (rc == 0 && rename(aside, path) < 0)
+		rc = err_errno(err, "cannot rename %s", aside);
+	return rc < 0 ? rc : identity_sync_folder(i, err);
+}
+
+/* The value of a line "NAME VALUE"; empty when there is no such line. */
+static struct str
+identity_field(struct str text, struct str name)
+{
+	while (text.p != NULL) {
+		struct str value = str_cut(&text, '\n');
+
+		if (str_eq(str_cut(&value, ' '), name))
+			return value;
+	}
+	return STR_NONE;
+}
+
+static int
+identity_read(struct identity *i, struct err *err)
+{
+	char room[IDENTITY_FILE_MAX];
+	struct str text;
+	int rc = identity_load(i, "identity", room, &text, err);
+
+	if (rc < 0)
+		return rc;
+	if (text.p == NULL) {
+		i->id = uuid_random();
+		i->cluster = uuid_random();
+		i->epoch.counter = 0;
+		return 0;
+	}
+	if (!uuid_parse(identity_field(text, STR("id")), &i->id) ||
+	    !uuid_parse(identity_field(text, STR("cluster")), &i->cluster) ||
+	    !str_u64(identity_field(text, STR("epoch")), UINT64_MAX - 1, &i->epoch.counter))
+		return err_set(err, ERR_INPUT,
+		    "%s/identity is damaged: it must hold lines with id, cluster and epoch "
+		    "(without the file this becomes a new agent)",
+		    i->folder);
+	rc = identity_load(i, "index", room, &text, err);
+	if (rc < 0 || text.p == NULL)
+		return rc;
+	if (!str_u64(identity_field(text, STR("ceiling")), UINT64_MAX, &i->index_ceiling))
+		return err_set(
+		    err, ERR_INPUT, "%s/index is damaged: it must hold a ceiling", i->folder);
+	return 0;
+}
+
+static int
+identity_write(const struct identity *i, struct err *err)
+{
+	char id[UUID_TEXT_LEN + 1], cluster[UUID_TEXT_LEN + 1], text[IDENTITY_FILE_MAX];
+	int n =
+	    snprintf(text, sizeof text, "id %s\ncluster %s\nepoch %llu\n", uuid_format(&i->id, id),
+		uuid_format(&i->cluster, cluster), (unsigned long long)i->epoch.counter);
+
+	return identity_store(i, "identity", str_mem(text, (size_t)n), err);
+}
+
+int
+identity_open(struct identity *out, struct str data_dir, struct err *err)
+{
+	struct identity i = { .lock = -1 };
+	int rc = 0;
+
+	if (data_dir.n == 0) {
+		i.id = uuid_random();
+		i.cluster = uuid_random();
+	} else {
+		i.folder = str_dup(data_dir);
+		rc = identity_folder(i.folder, err);
+		if (rc == 0)
+			rc = identity_lock(&i, err);
+		if (rc == 0)
+			rc = identity_read(&i, err);
+	}
+	i.epoch.counter++;
+	os_random(&i.epoch.nonce, sizeof i.epoch.nonce);
+	if (rc == 0 && i.folder != NULL)
+		rc = identity_write(&i, err);
+	if (rc < 0) {
+		identity_close(&i);
+		return rc;
+	}
+	*out = i;
+	return 0;
+}
+
+int
+identity_ceiling_save(struct identity *i, uint64_t ceiling, struct err *err)
+{
+	char text[64];
+	int n = snprintf(text, sizeof text, "ceiling %llu\n", (unsigned long long)ceiling);
+	int rc = i->folder == NULL ? 0 : identity_store(i, "index", str_mem(text, (size_t)n), err);
+
+	if (rc == 0)
+		i->index_ceiling = ceiling;
+	return rc;
+}
+
+void
+identity_close(struct identity *i)
+{
+	if (i->lock >= 0)
+		close(i->lock);
+	i->lock = -1;
+	free(i->folder);
+	i->folder = NULL;
+}

@@ -1,0 +1,171 @@
+/* kv/store_member.c -- whose records are shown, whose wait, whose are kept away (RULES 6).
+ *
+ * Parts: times; states; what membership says; the clock. A member is UNKNOWN from its first
+ * record on until membership names it or its minute is over; ALIVE or FAILED it shows; GONE it is
+ * only a certificate, which ends by itself.
+ */
+#include <stdlib.h>
+
+#include "kv/store_priv.h"
+
+#define UNKNOWN_WAIT (60 * NSEC_SEC)
+
+/* Times. */
+
+static bool
+member_is_timed(const struct store_member *m)
+{
+	return m->until != NSEC_NEVER || m->gone_until != NSEC_NEVER;
+}
+
+static void
+member_times_set(struct store *s, struct store_member *m, nsec until, nsec gone_until)
+{
+	s->timed_count -= member_is_timed(m);
+	m->until = until;
+	m->gone_until = gone_until;
+	s->timed_count += member_is_timed(m);
+}
+
+/* States. */
+
+size_t
+store_member_cost(const struct store_member *m)
+{
+	if (m->state != MEMBER_UNKNOWN)
+		return 0;
+	return STORE_OWNER_COST + owner_bytes(m->owner) + STORE_RECORD_COST * owner_count(m->owner);
+}
+
+static void
+member_state_set(struct store *s, struct store_member *m, enum member_state state)
+{
+	s->unknown_bytes -= store_member_cost(m);
+	if (m->owner == NULL && state != MEMBER_GONE)
+		m->owner = owner_new(&m->id, &s->config.limits);
+	if (m->owner != NULL && state == MEMBER_GONE) {
+		owner_free(m->owner);
+		m->owner = NULL;
+	}
+	m->state = state;
+	s->unknown_bytes += store_member_cost(m);
+}
+
+/* Without records; without a certificate too nothing is left to keep. */
+static void
+member_drop(struct store *s, struct store_member *m, struct epoch gone_at, nsec gone_until)
+{
+	member_state_set(s, m, MEMBER_GONE);
+	m->gone_at = gone_at;
+	member_times_set(s, m, NSEC_NEVER, gone_at.counter > 0 ? gone_until : NSEC_NEVER);
+	if (gone_at.counter > 0)
+		return;
+	RB_REMOVE(store_members, &s->members, m);
+	free(m);
+}
+
+bool
+store_member_is_writer(const struct store *s, const struct store_member *m)
+{
+	return m->owner == s->self || m->owner == s->cluster;
+}
+
+struct store_member *
+store_member_for(struct store *s, struct now now, const struct uuid *id, struct epoch epoch)
+{
+	struct store_member *m = store_member_find(s, id);
+
+	if (m != NULL && m->owner == s->self)
+		return NULL; /* nobody tells us what we wrote */
+	if (m != NULL && epoch.counter <= m->gone_at.counter)
+		return NULL;
+	if (m != NULL && m->state != MEMBER_GONE)
+		return m;
+	if (s->unknown_bytes + STORE_OWNER_COST > s->config.unknown_bytes_max) {
+		s->stats.unknown_dropped++;
+		return NULL;
+	}
+	if (m == NULL)
+		m = store_member_add(s, id, MEMBER_GONE);
+	member_state_set(s, m, MEMBER_UNKNOWN);
+	member_times_set(s, m, now.mono + UNKNOWN_WAIT, m->gone_until);
+	return m;
+}
+
+/* What membership says. */
+
+static void
+member_gone(
+    struct store *s, struct catalog_step *step, struct store_member *m, nsec certificate_until)
+{
+	struct epoch gone_at = m->gone_at;
+
+	if (m->owner == NULL)
+		return;
+	if (certificate_until > 0 && owner_digest(m->owner).epoch.counter > gone_at.counter)
+		gone_at = owner_digest(m->owner).epoch;
+	catalog_agent_drop(step, &m->id);
+	if (certificate_until < m->gone_until && m->gone_until != NSEC_NEVER)
+		certificate_until = m->gone_until;
+	member_drop(s, m, gone_at, certificate_until);
+}
+
+void
+store_member(struct store *s, struct now now, const struct uuid *id, enum store_member_state state,
+    nsec certificate_until)
+{
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
+	struct store_member *m = store_member_find(s, id);
+
+	if (m != NULL && store_member_is_writer(s, m))
+		return; /* neither joins nor dies */
+	if (state == STORE_MEMBER_GONE) {
+		if (m != NULL)
+			member_gone(s, &step, m, certificate_until);
+		return;
+	}
+	if (m == NULL)
+		m = store_member_add(s, id, MEMBER_GONE);
+	member_state_set(s, m, state == STORE_MEMBER_FAILED ? MEMBER_FAILED : MEMBER_ALIVE);
+	member_times_set(s, m, NSEC_NEVER, m->gone_until);
+	catalog_agent_set(&step, m->owner, m->state == MEMBER_FAILED);
+}
+
+/* The clock. */
+
+void
+store_tick(struct store *s, struct now now)
+{
+	struct store_member *m, *next;
+
+	if (s->timed_count == 0)
+		return;
+	RB_FOREACH_SAFE(m, store_members, &s->members, next) {
+		struct epoch gone_at = m->gone_at;
+
+		if (m->gone_until <= now.mono) {
+			gone_at = (struct epoch){ 0 };
+			m->gone_at = gone_at;
+			member_times_set(s, m, m->until, NSEC_NEVER);
+		}
+		if (m->state == MEMBER_UNKNOWN && m->until <= now.mono) {
+			s->stats.unknown_dropped += owner_count(m->owner);
+			member_drop(s, m, gone_at, m->gone_until);
+		} else if (m->state == MEMBER_GONE && gone_at.counter == 0) {
+			member_drop(s, m, gone_at, NSEC_NEVER);
+		}
+	}
+}
+
+nsec
+store_deadline(const struct store *s)
+{
+	struct store_member *m = NULL;
+	nsec at = NSEC_NEVER;
+
+	if (s->timed_count == 0)
+		return at;
+	while ((m = store_member_next(s, m)) != NULL)
+		at = nsec_min(at, nsec_min(m->until, m->gone_until));
+	return at;
+}
