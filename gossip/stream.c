@@ -248,8 +248,6 @@ push_pull_head(struct stream_in *s, struct err *err)
 	if (s->head.nodes > STREAM_NODES_MAX || s->head.user_state_n > STREAM_BLOB_MAX)
 		return err_set(err, ERR_LIMIT, "a push/pull of %u nodes and %u bytes of state",
 		    s->head.nodes, s->head.user_state_n);
-	if (s->whole && (uint64_t)s->head.nodes + s->head.user_state_n > stream_left(s).n)
-		return stream_short(s, err);
 	s->head_done = true;
 	s->head_at = s->pos;
 	return 1;

@@ -59,6 +59,9 @@ integers_out_of_range_are_refused(void **unused)
 	r = rd(BYTES("\xcf\xff\xff\xff\xff\xff\xff\xff\xff")); /* not minus one */
 	assert_int_equal(pack_take_int(&r, INT64_MIN, INT64_MAX), 0);
 	assert_int_equal(r.state, RD_BAD);
+	r = rd(BYTES("\xff")); /* nor the largest number of all */
+	pack_take_uint(&r, UINT64_MAX);
+	assert_int_equal(r.state, RD_BAD);
 	r = rd(BYTES("\xa1x"));
 	pack_take_uint(&r, UINT64_MAX);
 	assert_int_equal(r.state, RD_BAD);
@@ -146,6 +149,24 @@ headers_that_claim_billions_cost_nothing(void **unused)
 }
 
 static void
+a_count_is_believed_only_when_it_can_be_true(void **unused)
+{
+	struct reader r;
+
+	(void)unused;
+	r = rd(BYTES("\x92\x01\x01"));
+	assert_int_equal(pack_take_array(&r), 2);
+	r = rd(BYTES("\x93\x01\x01"));
+	assert_int_equal(pack_take_array(&r), 0);
+	assert_int_equal(r.state, RD_SHORT);
+	r = rd(BYTES("\x82\x01\x02\x03\x04"));
+	assert_int_equal(pack_take_map(&r), 2);
+	r = rd(BYTES("\x82\x01\x02\x03"));
+	assert_int_equal(pack_take_map(&r), 0);
+	assert_int_equal(r.state, RD_SHORT);
+}
+
+static void
 nesting_has_a_limit(void **unused)
 {
 	char deep[4096];
@@ -213,6 +234,7 @@ main(void)
 		cmocka_unit_test(integers_come_back_in_their_shortest_form),
 		cmocka_unit_test(strings_of_any_form_are_taken),
 		cmocka_unit_test(headers_that_claim_billions_cost_nothing),
+		cmocka_unit_test(a_count_is_believed_only_when_it_can_be_true),
 		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(everything_msgpack_knows_is_skipped),
 	};

@@ -249,6 +249,27 @@ compounds_with_cut_tables_are_refused(void **unused)
 	assert_str(parts[0], "x");
 }
 
+static void
+a_compressed_map_stays_small_around_its_data(void **unused)
+{
+	(void)unused;
+	for (size_t unknown = 14; unknown < 16; unknown++) {
+		struct writer w = wr_of(room, sizeof room);
+		struct reader r;
+
+		pack_put_map(&w, 2 + unknown);
+		pack_put_bytes(&w, STR("Algo"));
+		pack_put_uint(&w, 0);
+		for (size_t i = 0; i < unknown; i++)
+			wr_bytes(&w, STR("\xa1x\x01"));
+		pack_put_bytes(&w, STR("Buf"));
+		pack_put_bytes(&w, STR("lzw"));
+		r = rd_of(wr_done(&w));
+		assert_str(wire_compressed_read(&r), unknown == 14 ? "lzw" : "");
+		assert_int_equal(r.state, unknown == 14 ? RD_OK : RD_BAD);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -264,6 +285,7 @@ main(void)
 		TEST(depth_bombs_are_refused),
 		TEST(unknown_types_are_refused),
 		TEST(compounds_with_cut_tables_are_refused),
+		TEST(a_compressed_map_stays_small_around_its_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
