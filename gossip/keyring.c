@@ -262,6 +262,8 @@ keyring_open(
 		    err, ERR_INPUT, "not encrypted: %zu bytes, version %u", blob.n, version);
 	cipher = rd_str(&r, rd_left(&r) - TAG_LEN);
 	tag = rd_take(&r, TAG_LEN);
+	if (nonce == NULL || tag == NULL)
+		return err_set(err, ERR_INPUT, "encrypted data is cut");
 	if (cipher.n > PIECE_MAX || aad.n > PIECE_MAX)
 		return err_set(err, ERR_LIMIT, "too much to decrypt at once");
 	room = (uint8_t *)buf_reserve(out, cipher.n);

@@ -166,8 +166,8 @@ lzw_walk(struct str in, struct buf *out, size_t max, size_t *length, struct err 
 	struct lzw_codes c = lzw_codes_of(in);
 	size_t begin = out != NULL ? out->n : 0, total = 0;
 	size_t last = 0, last_n = 0; /* the previous string, in what was unpacked */
-	uint32_t where[LZW_CODES];
-	uint16_t size[LZW_CODES];
+	uint32_t where[LZW_CODES] = { 0 };
+	uint16_t size[LZW_CODES] = { 0 };
 	unsigned code;
 
 	for (;;) {

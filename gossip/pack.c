@@ -553,14 +553,14 @@ take_field(struct reader *r, struct arena *arena, const struct pack_field *f, vo
 
 /* Keys come in the table's order from every sender we know: look there first. */
 static const struct pack_field *
-table_find(struct pack_table t, struct str key, size_t *hint)
+table_find(const struct pack_table *t, struct str key, size_t *hint)
 {
-	for (size_t i = 0; i < t.count; i++) {
-		size_t at = (*hint + i) % t.count;
+	for (size_t i = 0; i < t->count; i++) {
+		size_t at = (*hint + i) % t->count;
 
-		if (str_eq(key, str_mem(t.fields[at].key, t.fields[at].key_n))) {
+		if (str_eq(key, str_mem(t->fields[at].key, t->fields[at].key_n))) {
 			*hint = at + 1;
-			return &t.fields[at];
+			return &t->fields[at];
 		}
 	}
 	return NULL;
@@ -576,7 +576,7 @@ pack_take_fields(struct reader *r, struct arena *arena, struct pack_table t, voi
 			*(bool *)field_at(out, t.fields[i].more) = true;
 	while (pairs-- > 0 && rd_ok(r)) {
 		struct str key = pack_take_bytes(r, NULL, SIZE_MAX, NULL);
-		const struct pack_field *f = table_find(t, key, &hint);
+		const struct pack_field *f = table_find(&t, key, &hint);
 
 		if (f != NULL)
 			take_field(r, arena, f, out);

@@ -185,7 +185,7 @@ status_read(struct arena *arena, struct reader *r, struct serf_push_pull *out)
 	size_t n = pack_take_map(r);
 
 	out->status = array_for(arena, r, n, SERF_MEMBERS_MAX, sizeof *out->status);
-	for (size_t i = 0; i < n && rd_ok(r); i++) {
+	for (size_t i = 0; out->status != NULL && i < n && rd_ok(r); i++) {
 		out->status[i].node = pack_take_bytes(r, arena, WIRE_NAME_MAX, NULL);
 		out->status[i].ltime = pack_take_uint(r, UINT64_MAX);
 	}
