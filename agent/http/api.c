@@ -31,15 +31,6 @@ reply_wrong_dc(struct api *api, const struct http_request *req, struct http_repl
 	return true;
 }
 
-bool
-reply_filtered(const struct http_request *req, struct http_reply *reply)
-{
-	if (request_param(req, STR("filter")).n == 0)
-		return false;
-	reply_error(reply, 400, "Filter expressions (?filter=) are not supported by this version");
-	return true;
-}
-
 void
 reply_err(struct http_reply *reply, const struct err *err)
 {

@@ -34,9 +34,6 @@ void reply_reads(struct api *, const struct http_request *, struct http_reply *,
 /* ?dc= other than ours: error reply 500 "No path to datacenter", true. */
 bool reply_wrong_dc(struct api *, const struct http_request *, struct http_reply *);
 
-/* ?filter=, which this version cannot do and must not ignore: error reply, true. */
-bool reply_filtered(const struct http_request *, struct http_reply *);
-
 /* What a lower part refused, in its words: 400 for input, 429 over a limit, 500 for what
  * Consul's agent refuses after the request was read, and for the rest. */
 void reply_err(struct http_reply *, const struct err *);

@@ -3,23 +3,28 @@
  */
 #include "agent/http/api_handlers.h"
 #include "agent/http/decode.h"
+#include "agent/http/filter_fields.h"
 #include "agent/http/render.h"
 
 void
 api_agent_checks(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	const struct local_check *c = NULL;
+	struct filter *filter;
 	struct jw *w;
 
-	if (reply_filtered(req, reply))
+	if (!filter_read(req, &filter_checks, &filter, reply))
 		return;
 	w = reply_json(reply);
 	jw_object(w);
 	while ((c = local_check_next(api->local, c)) != NULL) {
+		if (!filter_has_agent_check(filter, c, api->options->node_name))
+			continue;
 		jw_key(w, c->def.id);
 		render_agent_check(w, c, api->options->node_name);
 	}
 	jw_object_end(w);
+	filter_done(filter, reply);
 }
 
 void

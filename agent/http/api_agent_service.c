@@ -5,6 +5,7 @@
  */
 #include "agent/http/api_handlers.h"
 #include "agent/http/decode.h"
+#include "agent/http/filter_fields.h"
 #include "agent/http/maintenance.h"
 #include "agent/http/render.h"
 
@@ -20,19 +21,21 @@ void
 api_agent_services(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	const struct local_service *s = NULL;
+	struct filter *filter;
 	struct jw *w;
 
-	if (reply_filtered(req, reply))
+	if (!filter_read(req, &filter_services, &filter, reply))
 		return;
 	w = reply_json(reply);
 	jw_object(w);
 	while ((s = local_service_next(api->local, s)) != NULL) {
-		if (s->source == LOCAL_SELF)
+		if (s->source == LOCAL_SELF || !filter_has_agent_service(filter, s))
 			continue;
 		jw_key(w, s->info.id);
 		render_agent_service(w, s, api->options->datacenter, STR_NONE);
 	}
 	jw_object_end(w);
+	filter_done(filter, reply);
 }
 
 /* ?hash= waits for another content: the scope is read, but no index belongs to it. */

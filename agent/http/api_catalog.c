@@ -9,6 +9,7 @@
 #include "agent/external.h"
 #include "agent/http/api_handlers.h"
 #include "agent/http/decode.h"
+#include "agent/http/filter_fields.h"
 #include "agent/http/render.h"
 
 void
@@ -27,10 +28,11 @@ api_catalog_nodes(struct api *api, const struct http_request *req, struct http_r
 {
 	const struct catalog *catalog = store_catalog(api->store);
 	struct selection sel;
+	struct filter *filter;
 	struct jw *w;
 
-	if (reply_filtered(req, reply) || reply_wrong_dc(api, req, reply) ||
-	    !selection_read(api, req, &sel, reply))
+	if (reply_wrong_dc(api, req, reply) || !selection_read(api, req, &sel, reply) ||
+	    !filter_read(req, &filter_nodes, &filter, reply))
 		return;
 	w = reply_json(reply);
 	jw_array(w);
@@ -39,10 +41,12 @@ api_catalog_nodes(struct api *api, const struct http_request *req, struct http_r
 
 		while ((n = catalog_node_next(catalog, n)) != NULL)
 			if (selection_in_turn(&sel, turn, &n->info) &&
-			    selection_has_node(&sel, &n->info))
+			    selection_has_node(&sel, &n->info) && filter_has_node(filter, n))
 				render_node(w, n);
 	}
 	jw_array_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
 }
 
@@ -55,15 +59,15 @@ tag_order(const void *a, const void *b)
 /* "NAME": [every tag of the selected instances, once]; nothing when none is selected. `tags` has
  * room for all tags of the name. */
 static void
-services_entry(
-    struct jw *w, const struct catalog_name *name, const struct selection *sel, struct str *tags)
+services_entry(struct jw *w, const struct catalog_name *name, const struct selection *sel,
+    struct filter *filter, struct str *tags)
 {
 	struct catalog_service *s = NULL;
 	size_t count = 0;
 	bool any = false;
 
 	while ((s = catalog_instance_next(name, s)) != NULL) {
-		if (!selection_has_node(sel, &s->node->info))
+		if (!selection_has_node(sel, &s->node->info) || !filter_has_instance(filter, s))
 			continue;
 		any = true;
 		for (size_t i = 0; i < s->info.tag_count; i++)
@@ -100,17 +104,19 @@ services_tags_max(const struct catalog *catalog)
 	return max;
 }
 
+/* A filter chooses among the instances, as in Consul from 1.12 on (1.10 ignores it here). */
 void
 api_catalog_services(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	const struct catalog *catalog = store_catalog(api->store);
 	struct catalog_name *name = NULL;
 	struct selection sel;
+	struct filter *filter;
 	struct str *tags;
 	struct jw *w;
 
-	if (reply_filtered(req, reply) || reply_wrong_dc(api, req, reply) ||
-	    !selection_read(api, req, &sel, reply))
+	if (reply_wrong_dc(api, req, reply) || !selection_read(api, req, &sel, reply) ||
+	    !filter_read(req, &filter_instances, &filter, reply))
 		return;
 	tags = arena_array(req->arena, struct str, services_tags_max(catalog) + 1);
 	if (tags == NULL) {
@@ -120,11 +126,14 @@ api_catalog_services(struct api *api, const struct http_request *req, struct htt
 	w = reply_json(reply);
 	jw_object(w);
 	while ((name = catalog_name_next(catalog, name)) != NULL)
-		services_entry(w, name, &sel, tags);
+		services_entry(w, name, &sel, filter, tags);
 	jw_object_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_cached(api, req, reply);
 	reply_reads(api, req, reply, WATCH_SERVICES, STR_NONE);
-	selection_reads(api, req, reply, &sel);
+	if (sel.meta_count > 0 || filter != NULL)
+		reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
 }
 
 void
@@ -132,15 +141,15 @@ api_catalog_service(struct api *api, const struct http_request *req, struct http
 {
 	struct catalog_name *name;
 	struct selection sel;
+	struct filter *filter;
 	struct jw *w;
 
-	if (reply_filtered(req, reply))
-		return;
 	if (req->tail.n == 0) {
 		reply_error(reply, 400, "Missing service name");
 		return;
 	}
-	if (reply_wrong_dc(api, req, reply) || !selection_read(api, req, &sel, reply))
+	if (reply_wrong_dc(api, req, reply) || !selection_read(api, req, &sel, reply) ||
+	    !filter_read(req, &filter_instances, &filter, reply))
 		return;
 	name = api_name_find(api, req->tail);
 	w = reply_json(reply);
@@ -151,10 +160,12 @@ api_catalog_service(struct api *api, const struct http_request *req, struct http
 		while ((s = catalog_instance_next(name, s)) != NULL)
 			if (selection_in_turn(&sel, turn, &s->node->info) &&
 			    selection_has_node(&sel, &s->node->info) &&
-			    selection_has_tags(&sel, &s->info))
+			    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
 				render_instance(w, s);
 	}
 	jw_array_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_cached(api, req, reply);
 	reply_reads(api, req, reply, WATCH_SERVICE, name != NULL ? name->name : req->tail);
 }
@@ -162,15 +173,13 @@ api_catalog_service(struct api *api, const struct http_request *req, struct http
 /* What both forms of a node's services begin with. *out NULL: there is no such node. */
 static bool
 node_read(struct api *api, const struct http_request *req, struct http_reply *reply,
-    struct catalog_node **out)
+    struct catalog_node **out, struct filter **filter)
 {
-	if (reply_filtered(req, reply))
-		return false;
 	if (req->tail.n == 0) {
 		reply_error(reply, 400, "Missing node name");
 		return false;
 	}
-	if (reply_wrong_dc(api, req, reply))
+	if (reply_wrong_dc(api, req, reply) || !filter_read(req, &filter_services, filter, reply))
 		return false;
 	*out = catalog_node_find_nocase(store_catalog(api->store), req->tail);
 	reply_reads(api, req, reply, WATCH_NODE, *out != NULL ? (*out)->info.name : req->tail);
@@ -182,9 +191,10 @@ api_catalog_node(struct api *api, const struct http_request *req, struct http_re
 {
 	struct catalog_service *s = NULL;
 	struct catalog_node *n;
+	struct filter *filter;
 	struct jw *w;
 
-	if (!node_read(api, req, reply, &n))
+	if (!node_read(api, req, reply, &n, &filter))
 		return;
 	w = reply_json(reply);
 	if (n == NULL) {
@@ -197,11 +207,14 @@ api_catalog_node(struct api *api, const struct http_request *req, struct http_re
 	jw_key(w, STR("Services"));
 	jw_object(w);
 	while ((s = catalog_service_next(n, s)) != NULL) {
+		if (!filter_has_instance(filter, s))
+			continue;
 		jw_key(w, s->info.id);
 		render_service(w, s);
 	}
 	jw_object_end(w);
 	jw_object_end(w);
+	filter_done(filter, reply);
 }
 
 void
@@ -209,9 +222,10 @@ api_catalog_node_services(struct api *api, const struct http_request *req, struc
 {
 	struct catalog_service *s = NULL;
 	struct catalog_node *n;
+	struct filter *filter;
 	struct jw *w;
 
-	if (!node_read(api, req, reply, &n))
+	if (!node_read(api, req, reply, &n, &filter))
 		return;
 	w = reply_json(reply);
 	jw_object(w);
@@ -221,15 +235,17 @@ api_catalog_node_services(struct api *api, const struct http_request *req, struc
 	else
 		jw_null(w);
 	jw_key(w, STR("Services"));
-	if (n != NULL && n->service_count > 0) {
+	if (n != NULL && (n->service_count > 0 || filter != NULL)) {
 		jw_array(w);
 		while ((s = catalog_service_next(n, s)) != NULL)
-			render_service(w, s);
+			if (filter_has_instance(filter, s))
+				render_service(w, s);
 		jw_array_end(w);
 	} else {
 		jw_null(w);
 	}
 	jw_object_end(w);
+	filter_done(filter, reply);
 }
 
 /* Whether this agent takes external writes for that datacenter now; else an error reply. */

@@ -2,20 +2,21 @@
  * with all that decides about them.
  */
 #include "agent/http/api_handlers.h"
+#include "agent/http/filter_fields.h"
 #include "agent/http/render.h"
 
 /* What every endpoint here begins with; false: an error reply was made. */
 static bool
 health_begin(struct api *api, const struct http_request *req, struct http_reply *reply,
-    const char *missing, struct selection *sel)
+    const char *missing, const struct filter_schema *schema, struct selection *sel,
+    struct filter **filter)
 {
-	if (reply_filtered(req, reply))
-		return false;
 	if (req->tail.n == 0) {
 		reply_error(reply, 400, "%s", missing);
 		return false;
 	}
-	return !reply_wrong_dc(api, req, reply) && selection_read(api, req, sel, reply);
+	return !reply_wrong_dc(api, req, reply) && selection_read(api, req, sel, reply) &&
+	       filter_read(req, schema, filter, reply);
 }
 
 void
@@ -24,16 +25,20 @@ api_health_node(struct api *api, const struct http_request *req, struct http_rep
 	struct catalog_check *c = NULL;
 	struct catalog_node *n;
 	struct selection sel;
+	struct filter *filter;
 	struct jw *w;
 
-	if (!health_begin(api, req, reply, "Missing node name", &sel))
+	if (!health_begin(api, req, reply, "Missing node name", &filter_checks, &sel, &filter))
 		return;
 	n = catalog_node_find_nocase(store_catalog(api->store), req->tail);
 	w = reply_json(reply);
 	jw_array(w);
 	while (n != NULL && (c = catalog_check_next(n, c)) != NULL)
-		render_check(w, c);
+		if (filter_has_check(filter, c))
+			render_check(w, c);
 	jw_array_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_reads(api, req, reply, WATCH_NODE_CHECKS, n != NULL ? n->info.name : req->tail);
 }
 
@@ -42,9 +47,10 @@ api_health_checks(struct api *api, const struct http_request *req, struct http_r
 {
 	struct catalog_name *name;
 	struct selection sel;
+	struct filter *filter;
 	struct jw *w;
 
-	if (!health_begin(api, req, reply, "Missing service name", &sel))
+	if (!health_begin(api, req, reply, "Missing service name", &filter_checks, &sel, &filter))
 		return;
 	name = api_name_find(api, req->tail);
 	w = reply_json(reply);
@@ -59,10 +65,13 @@ api_health_checks(struct api *api, const struct http_request *req, struct http_r
 			    !selection_has_node(&sel, &s->node->info))
 				continue;
 			while ((c = catalog_service_check_next(s, c)) != NULL)
-				render_check(w, c);
+				if (filter_has_check(filter, c))
+					render_check(w, c);
 		}
 	}
 	jw_array_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_reads(api, req, reply, WATCH_SERVICE_CHECKS, name != NULL ? name->name : req->tail);
 	selection_reads(api, req, reply, &sel);
 }
@@ -107,10 +116,12 @@ api_health_service(struct api *api, const struct http_request *req, struct http_
 {
 	struct catalog_name *name;
 	struct selection sel;
+	struct filter *filter;
 	struct jw *w;
 	bool passing;
 
-	if (!health_begin(api, req, reply, "Missing service name", &sel) ||
+	if (!health_begin(
+		api, req, reply, "Missing service name", &filter_entries, &sel, &filter) ||
 	    !passing_read(req, &passing, reply))
 		return;
 	name = api_name_find(api, req->tail);
@@ -123,10 +134,12 @@ api_health_service(struct api *api, const struct http_request *req, struct http_
 			if ((!passing || s->health == CHECK_PASSING) &&
 			    selection_in_turn(&sel, turn, &s->node->info) &&
 			    selection_has_node(&sel, &s->node->info) &&
-			    selection_has_tags(&sel, &s->info))
+			    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
 				health_entry(w, s);
 	}
 	jw_array_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_cached(api, req, reply);
 	reply_reads(api, req, reply, WATCH_SERVICE_HEALTH, name != NULL ? name->name : req->tail);
 }
@@ -136,10 +149,11 @@ api_health_state(struct api *api, const struct http_request *req, struct http_re
 {
 	const struct catalog *catalog = store_catalog(api->store);
 	struct selection sel;
+	struct filter *filter;
 	struct jw *w;
 	bool any;
 
-	if (!health_begin(api, req, reply, "Missing check state", &sel))
+	if (!health_begin(api, req, reply, "Missing check state", &filter_checks, &sel, &filter))
 		return;
 	any = str_eq(req->tail, STR("any"));
 	w = reply_json(reply);
@@ -154,11 +168,14 @@ api_health_state(struct api *api, const struct http_request *req, struct http_re
 			    !selection_has_node(&sel, &n->info))
 				continue;
 			while ((c = catalog_check_next(n, c)) != NULL)
-				if (any || str_eq(c->info.status, req->tail))
+				if ((any || str_eq(c->info.status, req->tail)) &&
+				    filter_has_check(filter, c))
 					render_check(w, c);
 		}
 	}
 	jw_array_end(w);
+	if (!filter_done(filter, reply))
+		return;
 	reply_reads(api, req, reply, WATCH_STATE, req->tail);
 	selection_reads(api, req, reply, &sel);
 }

@@ -170,8 +170,8 @@ errors_have_consuls_status_and_words(void **unused)
 	    "GET /v1/health/service/x?passing=maybe", "", 400, "Invalid value for ?passing");
 	assert_answer("GET /v1/catalog/nodes?stale&consistent", "", 400,
 	    "Cannot specify ?stale with ?consistent, conflicting semantics.");
-	assert_answer("GET /v1/catalog/nodes?filter=x", "", 400,
-	    "Filter expressions (?filter=) are not supported by this version");
+	assert_answer("GET /v1/catalog/nodes?filter=Nope==x", "", 500,
+	    "Failed to create boolean expression evaluator: Selector \"Nope\" is not valid");
 	assert_answer("GET /v1/agent/service/x", "", 404, "unknown service ID: x");
 	assert_answer("PUT /v1/agent/service/register", "", 400, "Request decode failed: EOF");
 	assert_answer("PUT /v1/agent/service/register", "{}", 400, "Missing service name");
@@ -405,6 +405,82 @@ cached_reads_say_so_the_second_time(void **unused)
 	assert_int_equal(reply.extra_count, 0);
 }
 
+static void
+filters_choose_in_every_list(void **unused)
+{
+	(void)unused;
+	put("PUT /v1/catalog/register",
+	    "{\"Node\":\"a\",\"Address\":\"1\",\"NodeMeta\":{\"k\":\"1\"},"
+	    "\"Service\":{\"Service\":\"web\",\"ID\":\"w1\",\"Tags\":[\"t\"]},"
+	    "\"Checks\":[{\"CheckID\":\"c1\",\"Status\":\"critical\",\"ServiceID\":\"w1\"},"
+	    "{\"CheckID\":\"c2\",\"Status\":\"passing\"},"
+	    "{\"CheckID\":\"c3\",\"Status\":\"warning\"}]}");
+	put("PUT /v1/catalog/register",
+	    "{\"Node\":\"b\",\"Address\":\"2\",\"Service\":{\"Service\":\"web\",\"ID\":\"w2\"}}");
+	put("PUT /v1/agent/service/register",
+	    "{\"Name\":\"db\",\"Port\":5,\"Check\":{\"TTL\":\"60s\"}}");
+	ask("GET /v1/catalog/nodes?filter=Meta.k==1", "");
+	assert_true(says("\"Node\":\"a\"") && !says("\"b\"") && !says("n1"));
+	assert_true(reply.indexed);
+	assert_answer(
+	    "GET /v1/catalog/services?filter=NodeMeta.k==1", "", 200, "{\"web\":[\"t\"]}");
+	assert_int_equal(reply.read_count, 2);
+	assert_answer("GET /v1/catalog/services?filter=ServicePort==5", "", 200, "{\"db\":[]}");
+	ask("GET /v1/catalog/service/web?filter=ServiceTags+is+empty", "");
+	assert_true(says("\"w2\"") && !says("\"w1\""));
+	ask("GET /v1/catalog/node/a?filter=ID==x", "");
+	assert_true(says("\"Services\":{}}"));
+	ask("GET /v1/catalog/node-services/a?filter=ID==x", "");
+	assert_true(says("\"Services\":[]}"));
+	ask("GET /v1/catalog/node-services/a?filter=t+in+Tags", "");
+	assert_true(says("\"w1\""));
+	ask("GET /v1/health/node/a?filter=ServiceName==web", "");
+	assert_true(says("\"c1\"") && !says("\"c2\""));
+	ask("GET /v1/health/checks/web?filter=Node==a+and+t+in+ServiceTags", "");
+	assert_true(says("\"c1\""));
+	assert_answer("GET /v1/health/checks/web?filter=Node==b", "", 200, "[]");
+	ask("GET /v1/health/state/any?filter=CheckID==c2", "");
+	assert_true(says("\"c2\"") && !says("\"c1\""));
+	ask("GET /v1/health/service/web?filter=Checks.Status==critical", "");
+	assert_true(says("\"w1\"") && !says("\"w2\""));
+	ask("GET /v1/health/service/web?filter=Checks.Status!=critical", ""); /* any of them */
+	assert_true(says("\"w1\"") && !says("\"w2\""));
+	ask("GET /v1/health/service/web?filter=Checks.CheckID==c3", ""); /* the node's second */
+	assert_true(says("\"w1\"") && !says("\"w2\""));
+	ask("GET /v1/health/service/web?filter=Checks+is+empty+and+Node.Node==b", "");
+	assert_true(says("\"w2\"") && !says("\"w1\""));
+	ask("GET /v1/agent/services?filter=Port==5", "");
+	assert_true(says("{\"db\":{"));
+	assert_answer("GET /v1/agent/services?filter=Port==6", "", 200, "{}");
+	ask("GET /v1/agent/checks?filter=ServiceName==db+and+Node==n1", "");
+	assert_true(says("{\"service:db\":{"));
+	assert_answer("GET /v1/agent/checks?filter=Type!=ttl", "", 200, "{}");
+}
+
+static void
+a_bad_filter_is_an_error_also_of_nothing(void **unused)
+{
+	static const char *const paths[] = { "/v1/catalog/nodes", "/v1/catalog/services",
+		"/v1/catalog/service/no", "/v1/catalog/node/no", "/v1/catalog/node-services/no",
+		"/v1/health/node/no", "/v1/health/checks/no", "/v1/health/service/no",
+		"/v1/health/state/no", "/v1/agent/services", "/v1/agent/checks" };
+	char line[100];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		snprintf(line, sizeof line, "GET %s?filter=Nope+is+empty", paths[i]);
+		assert_answer(line, "", 500,
+		    "Failed to create boolean expression evaluator: Selector \"Nope\" is not "
+		    "valid");
+		assert_false(reply.indexed);
+		snprintf(line, sizeof line, "GET %s?filter=", paths[i]);
+		ask(line, "");
+		assert_int_equal(reply.status, 200);
+	}
+	assert_answer("GET /v1/catalog/service/?filter=x", "", 400, "Missing service name");
+	assert_answer("GET /v1/health/node/a?filter=x&dc=far", "", 500, "No path to datacenter");
+}
+
 /* Go's client reads agent/self as a map of maps. */
 static void
 self_is_a_map_of_maps(void **unused)
@@ -463,6 +539,8 @@ main(void)
 		TEST(over_the_limit_of_services_is_429),
 		TEST(an_equal_registration_moves_no_index),
 		TEST(cached_reads_say_so_the_second_time),
+		TEST(filters_choose_in_every_list),
+		TEST(a_bad_filter_is_an_error_also_of_nothing),
 		TEST(self_is_a_map_of_maps),
 		TEST(pretty_answers_parse_to_the_same),
 	};
