@@ -169,8 +169,9 @@ agent_docker_news(void *arg)
 			agent_docker_synced(a, now);
 			break;
 		case DOCKER_NEWS_AWAY:
-			log_warn("docker", "engine away, what is registered stays: " STR_FMT,
-			    STR_ARG(news.text));
+			log_warn("docker",
+			    "engine away, what is registered stays url=" STR_FMT ": " STR_FMT,
+			    STR_ARG(a->docker_endpoint.url), STR_ARG(news.text));
 			a->docker_away = true;
 			break;
 		case DOCKER_NEWS_WARN:

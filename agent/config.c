@@ -71,6 +71,20 @@ config_scalar(const json_t *v, char room[64], struct str *out)
 	}
 }
 
+/* Null, false, -1, and what is empty. */
+static bool
+config_is_off(const json_t *v)
+{
+	char room[64];
+	struct str text;
+
+	if (v == NULL)
+		return true;
+	if (config_scalar(v, room, &text))
+		return option_value_is_off(text);
+	return json_is_object(v) ? json_object_size(v) == 0 : json_array_size(v) == 0;
+}
+
 static int
 config_pairs(struct options *o, const struct option *row, json_t *v, struct err *err)
 {
@@ -141,7 +155,10 @@ config_object(
 		if (json_is_null(v)) /* as if it were not there, but its name must be right */
 			v = NULL;
 		row = option_by_key(str_mem(path, full));
-		if (row != NULL && (row->type == OPTION_IGNORED || row->type == OPTION_LATER)) {
+		if (row != NULL && row->type == OPTION_LATER && config_is_off(v)) {
+			rc = 0;
+		} else if (row != NULL &&
+			   (row->type == OPTION_IGNORED || row->type == OPTION_LATER)) {
 			rc = option_note_unused(o, row, str_mem(path, full), err);
 		} else if (row != NULL) {
 			rc = v == NULL ? 0 : config_value(o, row, v, err);

@@ -98,6 +98,15 @@ option_set_bool(bool *out, struct str value, struct err *err)
 	return err_set(err, ERR_INPUT, "\"" STR_FMT "\" is not true or false", STR_ARG(value));
 }
 
+bool
+option_value_is_off(struct str value)
+{
+	bool on = true;
+
+	return value.n == 0 || str_eq(value, STR("-1")) ||
+	       (option_set_bool(&on, value, NULL) == 0 && !on);
+}
+
 static int
 option_set_int(int64_t *out, const struct option *row, struct str value, struct err *err)
 {
@@ -164,8 +173,8 @@ option_ttl_put(
 }
 
 static int
-option_add_ttl(struct options *o, const struct option *row, struct str name, struct str value,
-    struct err *err)
+option_add_ttl(
+    struct options *o, const struct option *row, struct str name, struct str value, struct err *err)
 {
 	nsec ttl;
 	int rc = option_set_duration(&ttl, value, err);
@@ -329,6 +338,8 @@ options_flags(struct options *o, int argc, char **argv, bool *help_wanted, struc
 		}
 		if (rc < 0)
 			return rc;
+		if (a.row->type == OPTION_LATER && option_value_is_off(a.value))
+			continue;
 		if (a.row->type == OPTION_IGNORED || a.row->type == OPTION_LATER) {
 			char flag[64];
 

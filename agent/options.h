@@ -89,7 +89,8 @@ enum option_type {
 	OPTION_MAP,     /* flag: key:value; file: an object of texts */
 	OPTION_TTLS,    /* file: an object of durations */
 	OPTION_IGNORED, /* Consul's, means nothing here: a line in the log */
-	OPTION_LATER,   /* Consul's, would matter, not in this version: a warning */
+	OPTION_LATER,   /* Consul's, would matter, not in this version: a warning, unless the value
+	                 * switches it off, as it is */
 };
 
 struct option {
@@ -142,6 +143,8 @@ int option_add_pair(struct options *, const struct option *, struct str key, str
     struct err *);
 /* Used once or often: noted once. */
 int option_note_unused(struct options *, const struct option *, struct str name, struct err *);
+/* "-1", "false" and the like. */
+bool option_value_is_off(struct str value);
 const struct option *option_by_flag(struct str flag);
 /* An IGNORED or LATER row also answers for paths below its own. */
 const struct option *option_by_key(struct str path);

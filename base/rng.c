@@ -20,7 +20,7 @@ rng_u32(struct rng *r)
 	uint32_t x = (uint32_t)((old >> 18 ^ old) >> 27);
 	uint32_t turn = (uint32_t)(old >> 59);
 
-	r->state = old * 6364136223846793005u + r->stream;
+	r->state = old * 6364136223846793005u + (r->stream | 1); /* even one never seeded moves */
 	return x >> turn | x << (-turn & 31);
 }
 

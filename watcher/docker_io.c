@@ -272,12 +272,24 @@ transfer_start(struct docker_io *io, const struct docker_action *a)
 	}
 }
 
+/* The cause in words. Of a unix socket libcurl speaks as if it were a host with a port. */
+static const char *
+transfer_why(const struct transfer *t, CURLcode result)
+{
+	long saved = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &saved);
+	if (result == CURLE_COULDNT_CONNECT && t->io->path != NULL && saved != 0)
+		return strerror((int)saved);
+	return t->why[0] != '\0' ? t->why : curl_easy_strerror(result);
+}
+
 /* A transfer has ended; the core hears how. */
 static void
 transfer_finish(struct transfer *t, CURLcode result)
 {
 	struct docker *docker = t->io->docker;
-	const char *why = t->why[0] != '\0' ? t->why : curl_easy_strerror(result);
+	const char *why = transfer_why(t, result);
 	struct now now = docker_io_now();
 	char text[CURL_ERROR_SIZE + 128];
 	long status = 0;

@@ -184,8 +184,9 @@ class Agent:
 class Dockerd:
     """A Docker engine of the tests' own: own socket, data root, bridge; no iptables rules."""
 
-    BRIDGE = "mustertest0"
-    SUBNET = "172.30.99"
+    # of its own for each run, so that two runs on one machine do not meet
+    BRIDGE = f"mt{os.getpid()}"
+    SUBNET = f"172.30.{os.getpid() % 251}"
 
     def __init__(self, folder):
         # a unix socket's path is short, so a short folder of its own

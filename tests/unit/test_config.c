@@ -81,8 +81,7 @@ static void
 a_file_with_ports_and_limits(void **unused)
 {
 	static const char *const unused_names[] = { "disable_update_check", "ports.serf_wan",
-		"ports.https", "ports.grpc", "limits.rpc_max_conns_per_client", "performance",
-		"performance.x" };
+		"ports.grpc", "limits.rpc_max_conns_per_client", "performance", "retry_join" };
 	struct options o;
 	struct err err = { 0 };
 
@@ -110,12 +109,39 @@ a_file_with_ports_and_limits(void **unused)
 	assert_int_equal(o.http_listen[0].bytes[3], 2);
 	assert_int_equal(o.dns_listen_count, 0);
 	assert_int_equal(o.advertise_addr.bytes[3], 4);
-	assert_int_equal(o.unused_count, 7);
-	for (size_t i = 0; i < 5; i++)
+	assert_int_equal(o.unused_count, 6);
+	for (size_t i = 0; i < 6; i++)
 		assert_str(o.unused[i].name, unused_names[i]);
-	assert_str(o.unused[6].name, "retry_join");
-	assert_int_equal(o.unused[6].row->type, OPTION_LATER);
+	assert_int_equal(o.unused[4].row->type, OPTION_IGNORED);
+	assert_int_equal(o.unused[5].row->type, OPTION_LATER);
 	options_done(&o);
+}
+
+static void
+what_is_not_there_may_be_off(void **unused)
+{
+	static const struct {
+		const char *text;
+		size_t count;
+	} rows[] = {
+		{ "{\"ports\": {\"https\": -1}}", 0 },
+		{ "{\"ports\": {\"https\": 8501}}", 1 },
+		{ "{\"verify_incoming\": false}", 0 },
+		{ "{\"verify_incoming\": \"false\"}", 0 },
+		{ "{\"verify_incoming\": true}", 1 },
+		{ "{\"encrypt\": \"\", \"recursors\": [], \"acl\": {}, \"key_file\": null}", 0 },
+		{ "{\"encrypt\": \"x\", \"recursors\": [1], \"acl\": {\"enabled\": false}}", 3 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct options o;
+		struct err err = { 0 };
+
+		assert_int_equal(read_text(&o, rows[i].text, &err), 0);
+		assert_int_equal(o.unused_count, rows[i].count);
+		options_done(&o);
+	}
 }
 
 static void
@@ -253,6 +279,7 @@ main(void)
 		cmocka_unit_test(a_file_for_tuning_dns),
 		cmocka_unit_test(a_reload_takes_the_tuning_of_dns),
 		cmocka_unit_test(a_file_with_ports_and_limits),
+		cmocka_unit_test(what_is_not_there_may_be_off),
 		cmocka_unit_test(habits_of_consul_are_kept),
 		cmocka_unit_test(mistakes_name_file_and_key),
 		cmocka_unit_test(every_truncation_is_an_error),

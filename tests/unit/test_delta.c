@@ -199,7 +199,7 @@ a_long_range_goes_in_pieces_a_whole_state_does_not(void **unused)
 	assert_int_equal(take(r, buf_str(&b)), OWNER_RANGE_STAGE);
 	assert_story(r, "e1 n2 f1 a=1@2");
 	for (int i = 0; i < 100; i++) {
-		char key[8];
+		char key[16];
 
 		snprintf(key, sizeof key, "k%d", i);
 		put(w, key, "some body");

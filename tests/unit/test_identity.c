@@ -119,8 +119,8 @@ damage_is_an_error_and_not_a_new_agent(void **unused)
 		"\n",
 		"",
 		"id 2f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\ncluster x\nepoch 3\n",
-		"id 2f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\n"
-		"cluster 3f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\nepoch -3\n",
+		("id 2f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\n"
+		 "cluster 3f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\nepoch -3\n"),
 	};
 	struct identity i = { .lock = -1 };
 	struct err err = { 0 };

@@ -200,7 +200,7 @@ keys_and_values_have_limits(void **unused)
 	assert_int_equal(journal_put(j, 1, STR("k"), str_mem(big, JOURNAL_VALUE_MAX), &err), 0);
 	journal_begin(j);
 	for (int i = 0; i < 20; i++) {
-		char key[8];
+		char key[16];
 
 		snprintf(key, sizeof key, "%d", i);
 		journal_put(j, 2, str_of(key), str_mem(big, JOURNAL_VALUE_MAX), &err);
@@ -227,7 +227,7 @@ changes_make(struct buf states[CHANGES + 1], size_t ends[CHANGES + 1])
 		journal_text(j, &states[i]);
 		ends[i] = file_size(file);
 		for (size_t before = ends[i]; i < CHANGES && file_size(file) == before;) {
-			char key[8], value[32];
+			char key[16], value[32];
 
 			snprintf(key, sizeof key, "k%u", rng_below(&rng, 5));
 			snprintf(value, sizeof value, "v%u", rng_u32(&rng));
@@ -427,7 +427,7 @@ with_a_loop_one_sync_serves_many_writes(void **unused)
 	assert_int_equal(journal_open(base, str_of(file), &j, &err), 0);
 	assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
 	for (int i = 0; i < 50; i++) {
-		char key[8];
+		char key[16];
 
 		snprintf(key, sizeof key, "%d", i);
 		journal_put(j, 1, str_of(key), STR("v"), &err);
