@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/check_io.h"
 #include "agent/docker_news.h"
 #include "agent/external.h"
 #include "agent/http/server_io.h"
@@ -55,6 +56,7 @@ struct agent {
 	struct store *store;
 	struct journal *local_journal, *external_journal;
 	struct local *local;
+	struct check_io *checks;
 	struct external *external;
 	struct api api;
 	struct http_server *http;
@@ -106,6 +108,8 @@ agent_changed(struct agent *a, struct now now)
 	struct owner_record record;
 	struct uuid owner;
 
+	if (a->checks != NULL)
+		check_io_step(a->checks, now);
 	while (store_news_next(a->store, &owner, &record))
 		; /* nobody to tell: there is no gossip yet */
 	agent_ceiling(a, now);
@@ -114,7 +118,7 @@ agent_changed(struct agent *a, struct now now)
 	agent_arm(a);
 }
 
-/* A handler of the API changed something: after its step, and once for many. */
+/* A handler of the API, or a check, changed something: after its step, and once for many. */
 static void
 agent_api_changed(void *arg)
 {
@@ -617,6 +621,23 @@ agent_timers(struct agent *a, struct now now)
 	return 0;
 }
 
+static void
+agent_checks_start(struct agent *a)
+{
+	struct check_io_config config = {
+		.base = a->base,
+		.local = a->local,
+		.store = a->store,
+		.node = a->options->node_name,
+		.docker_url = a->docker == NULL ? STR_NONE : a->docker_endpoint.url,
+		.files_max = agent_files_max(),
+		.changed = agent_api_changed,
+		.arg = a,
+	};
+
+	a->checks = check_io_new(&config);
+}
+
 static int
 agent_pid_file(struct agent *a, struct err *err)
 {
@@ -713,6 +734,8 @@ agent_build(struct agent *a, struct err *err)
 		rc = agent_pid_file(a, err);
 	if (rc == 0)
 		rc = agent_docker_start(a, now, err);
+	if (rc == 0)
+		agent_checks_start(a);
 	return rc;
 }
 
@@ -721,6 +744,7 @@ agent_build(struct agent *a, struct err *err)
 static void
 agent_free(struct agent *a)
 {
+	check_io_free(a->checks);
 	docker_io_free(a->docker_io);
 	docker_free(a->docker);
 	if (a->pid_written)

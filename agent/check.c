@@ -43,6 +43,12 @@ check_def_type(const struct check_def *def)
 	return CHECK_TTL;
 }
 
+bool
+check_type_runs(enum check_type type)
+{
+	return type != CHECK_TTL && type != CHECK_STATE;
+}
+
 static const struct str check_type_texts[] = {
 	[CHECK_TTL] = { "ttl", 3 },
 	[CHECK_HTTP] = { "http", 4 },
@@ -133,6 +139,17 @@ check_output_keep(struct buf *out, struct str output, size_t max)
 	}
 	buf_add(out, str_head(output, max));
 	buf_addf(out, " ... (captured %zu of %zu bytes)", max, output.n);
+}
+
+void
+check_output_tail(struct buf *out, struct str tail, size_t max, uint64_t total)
+{
+	if (tail.n > max)
+		tail = str_skip(tail, tail.n - max);
+	if (total > tail.n)
+		buf_addf(
+		    out, "Captured %zu of %llu bytes\n...\n", tail.n, (unsigned long long)total);
+	buf_add(out, tail);
 }
 
 struct str

@@ -2,8 +2,8 @@
  *
  * A definition in Consul's terms: what is allowed, how it is shown, how it is kept on disk, and
  * how much of an output is kept. Status and time are local.h's business: there TTL checks turn
- * critical when nobody reports in time. Active kinds (HTTP, TCP …) are defined and shown; what
- * runs them reports through local_check_set().
+ * critical when nobody reports in time. Active kinds (HTTP, TCP …) are run by check_io.h, when
+ * check_run.h says so.
  */
 #ifndef AGENT_CHECK_H
 #define AGENT_CHECK_H
@@ -50,6 +50,9 @@ enum check_type check_def_type(const struct check_def *);
  * Consul's own text ("Invalid check: …"); ERR_REFUSED: scripts are off. */
 int check_def_validate(const struct check_def *, bool scripts_enabled, struct err *);
 
+/* Kinds that this agent has to do something for: neither TTL nor a state. */
+bool check_type_runs(enum check_type);
+
 /* "ttl", "http", "tcp" … as answers show it. A state has no type of its own: "". */
 struct str check_type_text(enum check_type);
 /* The same for one definition: a state that is maintenance says "maintenance". */
@@ -57,6 +60,9 @@ struct str check_def_type_text(const struct check_def *);
 
 /* How much of an output a check keeps. */
 size_t check_output_max(const struct check_def *);
+/* The tail of an output of `total` bytes whose last ones (at most `max`) are `tail`; when that is
+ * not all, behind "Captured MAX of TOTAL bytes\n...\n". */
+void check_output_tail(struct buf *out, struct str tail, size_t max, uint64_t total);
 /* The head of an output, at most `max` bytes, and when that is not all
  * " ... (captured MAX of N bytes)". Appends to out, whose cap must have room for both. */
 void check_output_keep(struct buf *out, struct str output, size_t max);

@@ -83,13 +83,47 @@ local_new(const struct local_config *config)
 	RB_INIT(&l->checks);
 	RB_INIT(&l->due);
 	LIST_INIT(&l->waiting);
+	STAILQ_INIT(&l->news);
 	return l;
+}
+
+void
+local_news_add(struct local *l, struct local_check *c)
+{
+	struct local_news *n;
+
+	if (c->told)
+		return;
+	c->told = true;
+	n = mem_alloc(sizeof *n + c->def.id.n);
+	n->n = c->def.id.n;
+	memcpy(n->id, c->def.id.p, n->n);
+	STAILQ_INSERT_TAIL(&l->news, n, link);
+}
+
+bool
+local_check_news_next(struct local *l, struct str *id)
+{
+	struct local_check *c;
+
+	free(l->told);
+	l->told = STAILQ_FIRST(&l->news);
+	if (l->told == NULL)
+		return false;
+	STAILQ_REMOVE_HEAD(&l->news, link);
+	*id = str_mem(l->told->id, l->told->n);
+	c = check_find(l, *id);
+	if (c != NULL)
+		c->told = false;
+	return true;
 }
 
 void
 local_check_drop(struct local *l, struct local_check *c)
 {
 	state_due_clear(l, c);
+	if (check_type_runs(c->def.type))
+		local_news_add(l, c);
 	RB_REMOVE(local_checks, &l->checks, c);
 	if (c->service != NULL)
 		LIST_REMOVE(c, of_service);
@@ -114,6 +148,7 @@ void
 local_free(struct local *l)
 {
 	struct local_waiting *w;
+	struct str id;
 
 	if (l == NULL)
 		return;
@@ -125,6 +160,8 @@ local_free(struct local *l)
 		LIST_REMOVE(w, link);
 		free(w);
 	}
+	while (local_check_news_next(l, &id))
+		;
 	free(l);
 }
 

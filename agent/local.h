@@ -42,6 +42,7 @@ struct local_check {
 	bool reported;       /* has heard a report since it was registered or expired */
 	bool output_fresh;   /* the next output goes out at once */
 	bool named;          /* in the registration at hand */
+	bool told;           /* its id waits in the news */
 };
 
 struct local_service {
@@ -86,8 +87,8 @@ int local_service_put(struct local *, struct now, const struct service_info *,
 /* With its checks. ERR_NOT_FOUND; ERR_REFUSED: no id. */
 int local_service_remove(struct local *, struct now, struct str id, struct err *);
 
-/* A check of the node, or of the service that service_id names. Results as above; a TTL check
- * that has reported keeps its status and output. */
+/* A check of the node, or of the service that service_id names. Results as above; a check that
+ * has reported (or run), and is of the same kind, keeps its status and output. */
 int local_check_put(
     struct local *, struct now, const struct check_def *, enum local_source, struct err *);
 int local_check_remove(struct local *, struct now, struct str id, struct err *);
@@ -98,6 +99,15 @@ int local_check_remove(struct local *, struct now, struct str id, struct err *);
  * ERR_NOT_FOUND; ERR_REFUSED: not a TTL check (`ttl_only`). */
 int local_check_set(struct local *, struct now, struct str id, enum check_status, struct str output,
     bool ttl_only, struct err *);
+
+/* What a run of an active check found: as above, but the output comes cut to size already
+ * (check_output_tail()), since each kind has a form of its own for that. */
+int local_check_report(
+    struct local *, struct now, struct str id, enum check_status, struct str output, struct err *);
+
+/* For whoever runs checks: the id of one that is new, is defined otherwise or is gone; look it up to
+ * see which. Each change is told once. False: no more. Borrowed until the next call. */
+bool local_check_news_next(struct local *, struct str *id);
 
 const struct local_service *local_service_find(const struct local *, struct str id);
 const struct local_check *local_check_find(const struct local *, struct str id);

@@ -212,9 +212,8 @@ static void
 input_status(struct staged_check *c, bool given, enum check_status first, struct str output)
 {
 	const struct local_check *old = c->old;
-	bool keep = old != NULL &&
-		    (c->with_service ||
-			(old->reported && old->def.type == CHECK_TTL && c->def.type == CHECK_TTL));
+	bool keep =
+	    old != NULL && (c->with_service || (old->reported && old->def.type == c->def.type));
 
 	if (c->def.type == CHECK_STATE)
 		keep = old != NULL && !given;

@@ -18,6 +18,15 @@
 
 enum local_journal_kind { JOURNAL_SERVICE = 1, JOURNAL_CHECK = 2 };
 
+#define LOCAL_OUTPUT_MAX (CHECK_OUTPUT_MAX + 1024) /* with what is said around the kept bytes */
+
+/* A check that whoever runs checks has to look at. */
+struct local_news {
+	STAILQ_ENTRY(local_news) link;
+	size_t n;
+	char id[];
+};
+
 RB_HEAD(local_services, local_service);
 RB_HEAD(local_checks, local_check);
 RB_HEAD(local_due, local_check);
@@ -38,6 +47,8 @@ struct local {
 	LIST_HEAD(, local_waiting) waiting;
 	nsec waiting_until;   /* then they are forgotten */
 	bool journal_failing; /* said in the log */
+	STAILQ_HEAD(, local_news) news;
+	struct local_news *told; /* handed out last */
 };
 
 int local_service_cmp(const struct local_service *, const struct local_service *);
@@ -55,7 +66,8 @@ struct staged_check {
 	enum check_status status;
 	struct str output;
 	bool with_service, reported;
-	bool same; /* def and all that is shown are as they were */
+	bool def_same; /* what is checked is as it was */
+	bool same;     /* that, and all that is shown */
 	bool skip; /* named again later in the same registration */
 };
 
@@ -80,6 +92,8 @@ void stage_init(struct stage *, struct local *, struct now, enum local_source);
 int stage_carry_out(struct stage *, struct err *); /* 1, 0 or an error: then nothing happened */
 void stage_done(struct stage *);
 
+/* Leaves news about a check that is `old` now, or was before it is dropped. */
+void local_news_add(struct local *, struct local_check *);
 /* Out of memory, lists and timers. */
 void local_check_drop(struct local *, struct local_check *);
 void local_service_drop(struct local *, struct local_service *);

@@ -61,10 +61,11 @@ stage_compare(struct stage *s)
 
 		for (size_t k = i + 1; k < s->check_count && !c->skip; k++)
 			c->skip = str_eq(c->def.id, s->checks[k].def.id);
-		c->same = old != NULL && old->source == s->source &&
+		c->def_same = old != NULL && defs_equal(&old->def, &c->def);
+		c->same = c->def_same && old->source == s->source &&
 			  (s->info == NULL || s->service != NULL) && old->service == s->service &&
 			  old->with_service == c->with_service && old->status == c->status &&
-			  str_eq(old->output, c->output) && defs_equal(&old->def, &c->def);
+			  str_eq(old->output, c->output);
 		if (old != NULL)
 			c->old->named = true;
 	}
@@ -197,6 +198,7 @@ stage_take_check(struct stage *s, struct staged_check *k)
 {
 	struct local *l = s->local;
 	struct local_check *c = k->old;
+	bool was_run = c != NULL && check_type_runs(c->def.type);
 	void *old_memory = NULL;
 	char *text;
 
@@ -232,6 +234,8 @@ stage_take_check(struct stage *s, struct staged_check *k)
 	free(old_memory);
 	c->named = true;
 	k->old = c;
+	if (!k->def_same && (was_run || check_type_runs(c->def.type)))
+		local_news_add(l, c);
 	state_begin(l, c, s->now);
 }
 

@@ -228,10 +228,18 @@ state_keep(struct local *l, const struct local_check *c)
 	l->journal_failing = rc < 0;
 }
 
-/* 1: changed. */
+/* What is kept follows what is published: a text that differs at each run (a date, a duration)
+ * is not written at each run. A TTL check's note is, since nobody will say it again. */
+static bool
+state_is_worth_keeping(const struct local_check *c, struct now now)
+{
+	return c->def.type == CHECK_TTL || c->published == now.mono;
+}
+
+/* `told`: also kept when it is equal. 1: changed. */
 static int
 state_change(struct local *l, struct local_check *c, struct now now, enum check_status status,
-    struct str output)
+    struct str output, bool told)
 {
 	bool status_changed = status != c->status;
 	bool output_changed = !str_eq(output, c->output);
@@ -244,6 +252,7 @@ state_change(struct local *l, struct local_check *c, struct now now, enum check_
 	}
 	c->status = status;
 	state_critical_note(c, now);
+	told = told || status_changed;
 	if (status_changed) {
 		c->output_fresh = true;
 		state_publish(l, c, now);
@@ -251,8 +260,20 @@ state_change(struct local *l, struct local_check *c, struct now now, enum check_
 		state_output_publish(l, c, now);
 	}
 	state_due_set(l, c);
-	state_keep(l, c);
+	if (told || (output_changed && state_is_worth_keeping(c, now)))
+		state_keep(l, c);
 	return status_changed || output_changed;
+}
+
+static int
+state_report(struct local *l, struct local_check *c, struct now now, enum check_status status,
+    struct str output)
+{
+	bool first = !c->reported;
+
+	state_ttl_restart(c, now);
+	c->reported = true;
+	return state_change(l, c, now, status, output, first);
 }
 
 static int
@@ -280,13 +301,23 @@ local_check_set(struct local *l, struct now now, struct str id, enum check_statu
 		return state_unknown(id, ttl_only, ERR_NOT_FOUND, err);
 	if (ttl_only && c->def.type != CHECK_TTL)
 		return state_unknown(id, ttl_only, ERR_REFUSED, err);
-	state_ttl_restart(c, now);
-	c->reported = true;
 	buf_init(&kept, CHECK_OUTPUT_MAX + 64);
 	check_output_keep(&kept, output, check_output_max(&c->def));
-	rc = state_change(l, c, now, status, buf_str(&kept));
+	rc = state_report(l, c, now, status, buf_str(&kept));
 	buf_done(&kept);
 	return rc;
+}
+
+int
+local_check_report(struct local *l, struct now now, struct str id, enum check_status status,
+    struct str output, struct err *err)
+{
+	struct local_check *c =
+	    RB_FIND(local_checks, &l->checks, &(struct local_check){ .def.id = id });
+
+	if (c == NULL)
+		return state_unknown(id, false, ERR_NOT_FOUND, err);
+	return state_report(l, c, now, status, check_output_head(output, LOCAL_OUTPUT_MAX));
 }
 
 /* ---- time ---- */
@@ -306,7 +337,7 @@ state_expire(struct local *l, struct local_check *c, struct now now)
 	    "local", "check missed its TTL, is now critical check=" STR_FMT, STR_ARG(c->def.id));
 	c->reported = false;
 	c->ttl_until = NSEC_NEVER;
-	state_change(l, c, now, CHECK_CRITICAL, buf_str(&text));
+	state_change(l, c, now, CHECK_CRITICAL, buf_str(&text), true);
 	buf_done(&text);
 }
 
@@ -338,6 +369,7 @@ local_tick(struct local *l, struct now now)
 		} else if (c->publish_until <= now.mono) {
 			state_publish(l, c, now);
 			state_due_set(l, c);
+			state_keep(l, c);
 		} else {
 			state_reap(l, c, now);
 		}

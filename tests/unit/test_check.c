@@ -96,6 +96,12 @@ long_output_keeps_its_head(void **unused)
 	buf_clear(&b);
 	check_output_keep(&b, STR("0123456789"), 8);
 	assert_str(buf_str(&b), "01234567 ... (captured 8 of 10 bytes)");
+	buf_clear(&b);
+	check_output_tail(&b, STR("0123456789abcdef\n"), 8, 17);
+	assert_str(buf_str(&b), "Captured 8 of 17 bytes\n...\n9abcdef\n");
+	buf_clear(&b);
+	check_output_tail(&b, STR("whole"), 8, 5);
+	assert_str(buf_str(&b), "whole");
 	buf_done(&b);
 	assert_int_equal(check_output_max(&(struct check_def){ 0 }), 4096);
 	assert_int_equal(check_output_max(&(struct check_def){ .output_max_size = 10 }), 10);

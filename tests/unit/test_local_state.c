@@ -1,4 +1,5 @@
 /* What reports, time and restarts do to this agent's checks. */
+#include "agent/local_private.h"
 #include "tests/unit/local_bench.h"
 
 /* ---- status and time ---- */
@@ -227,6 +228,109 @@ what_docker_takes_over_is_not_kept(void **state)
 	assert_null(local_check_next(b->local, NULL));
 }
 
+/* ---- for whoever runs checks ---- */
+
+static const char *
+next_news(struct bench *b)
+{
+	static char text[64];
+	struct str id;
+
+	if (!local_check_news_next(b->local, &id))
+		return "";
+	snprintf(text, sizeof text, STR_FMT, STR_ARG(id));
+	return text;
+}
+
+static void
+news_names_checks_that_are_defined_otherwise(void **state)
+{
+	struct bench *b = *state;
+	struct check_def http = {
+		.name = STR("h"), .http = STR("http://a/"), .interval = NSEC_SEC
+	};
+
+	assert_string_equal(next_news(b), "");
+	put_check(b, &http);
+	put_check(b, &(struct check_def){ .name = STR("t"), .ttl = NSEC_SEC });
+	assert_string_equal(next_news(b), "h");
+	assert_string_equal(next_news(b), ""); /* nobody runs a TTL check */
+	put_check(b, &http);
+	assert_string_equal(next_news(b), "");
+	http.http = STR("http://b/");
+	put_check(b, &http);
+	http.http = STR("http://c/");
+	put_check(b, &http);
+	assert_string_equal(next_news(b), "h"); /* once for both */
+	assert_string_equal(next_news(b), "");
+	put_check(b, &(struct check_def){ .name = STR("h"), .ttl = NSEC_SEC });
+	assert_string_equal(next_news(b), "h"); /* it is to be run no more */
+	put_check(b, &http);
+	assert_string_equal(next_news(b), "h");
+	local_check_remove(b->local, b->now, STR("h"), &b->err);
+	assert_string_equal(next_news(b), "h");
+	assert_string_equal(next_news(b), "");
+	put_service(b, "web", "web", 80, &http, 1);
+	assert_string_equal(next_news(b), "service:web");
+	local_service_remove(b->local, b->now, STR("web"), &b->err);
+	assert_string_equal(next_news(b), "service:web");
+	put_check(b, &http); /* left in the queue at the end */
+}
+
+static int
+ran(struct bench *b, const char *id, enum check_status status, const char *output)
+{
+	return local_check_report(b->local, b->now, str_of(id), status, str_of(output), &b->err);
+}
+
+static void
+what_ran_keeps_its_state(void **state)
+{
+	struct bench *b = *state;
+	struct check_def http = {
+		.name = STR("h"), .http = STR("http://a/"), .interval = NSEC_SEC
+	};
+
+	put_check(b, &http);
+	assert_int_equal(ran(b, "h", CHECK_PASSING, "fine"), 1);
+	assert_int_equal(ran(b, "h", CHECK_PASSING, "fine"), 0);
+	assert_int_equal(ran(b, "none", CHECK_PASSING, "fine"), ERR_NOT_FOUND);
+	assert_seen(b, "h", "passing", "fine");
+	put_check(b, &http);
+	assert_check(b, "h", "passing", "fine");
+	assert_true(own_check(b, "h")->reported);
+	/* A text that differs each time is kept when it is published, not at each run. */
+	later(b, NSEC_SEC);
+	ran(b, "h", CHECK_PASSING, "at 1");
+	later(b, NSEC_SEC);
+	ran(b, "h", CHECK_PASSING, "at 2");
+	assert_check(b, "h", "passing", "at 2");
+	bench_restart(b);
+	assert_seen(b, "h", "passing", "at 1");
+	assert_true(own_check(b, "h")->reported);
+	put_check(b, &(struct check_def){ .name = STR("h"), .ttl = NSEC_HOUR });
+	assert_check(b, "h", "critical", ""); /* another kind begins anew */
+}
+
+static void
+output_of_a_run_is_not_cut_again(void **state)
+{
+	struct bench *b = *state;
+	struct check_def http = { .name = STR("h"),
+		.http = STR("http://a/"),
+		.interval = NSEC_SEC,
+		.output_max_size = 4 };
+	char text[LOCAL_OUTPUT_MAX + 2];
+
+	put_check(b, &http);
+	ran(b, "h", CHECK_PASSING, "Captured 4 of 9 bytes\n...\n6789");
+	assert_seen(b, "h", "passing", "Captured 4 of 9 bytes\n...\n6789");
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
+	ran(b, "h", CHECK_WARNING, text);
+	assert_int_equal(own_check(b, "h")->output.n, LOCAL_OUTPUT_MAX);
+}
+
 int
 main(void)
 {
@@ -239,6 +343,9 @@ main(void)
 		local_test(a_changed_service_wakes_who_waits_for_its_hash),
 		local_test(what_the_api_registered_is_back),
 		local_test(what_docker_takes_over_is_not_kept),
+		local_test(news_names_checks_that_are_defined_otherwise),
+		local_test(what_ran_keeps_its_state),
+		local_test(output_of_a_run_is_not_cut_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
