@@ -84,6 +84,7 @@ local_new(const struct local_config *config)
 	RB_INIT(&l->due);
 	LIST_INIT(&l->waiting);
 	STAILQ_INIT(&l->news);
+	RB_INIT(&l->remembered);
 	return l;
 }
 
@@ -162,6 +163,7 @@ local_free(struct local *l)
 	}
 	while (local_check_news_next(l, &id))
 		;
+	remember_done(l);
 	free(l);
 }
 
@@ -287,7 +289,7 @@ service_forget(struct local *l, const struct local_service *s, struct err *err)
 	rc = keep_nothing(l, JOURNAL_SERVICE, s->info.id, err);
 	LIST_FOREACH (c, &s->checks, of_service)
 		if (rc >= 0)
-			rc = keep_nothing(l, JOURNAL_CHECK, c->def.id, err);
+			rc = keep_no_check(l, c->def.id, err);
 	if (rc >= 0)
 		return journal_commit(j, err);
 	journal_abort(j);
@@ -339,7 +341,7 @@ local_check_remove(struct local *l, struct now now, struct str id, struct err *e
 		    "Unknown check ID \"" STR_FMT
 		    "\". Ensure that the check ID is passed, not the check name.",
 		    STR_ARG(id));
-	rc = keep_nothing(l, JOURNAL_CHECK, id, err);
+	rc = keep_no_check(l, id, err);
 	if (rc < 0)
 		return rc;
 	store_remove(l->config.store, now, &l->config.self, RECORD_CHECK, c->def.id);

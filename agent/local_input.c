@@ -222,6 +222,22 @@ input_status(struct staged_check *c, bool given, enum check_status first, struct
 	c->reported = keep && old->reported;
 }
 
+/* Before the restart this very check, told by the same Docker or config file, was so. */
+static void
+input_remembered(struct stage *s, struct staged_check *c)
+{
+	const struct local_remembered *r;
+
+	if (c->old != NULL || s->source == LOCAL_API || c->def.type == CHECK_STATE)
+		return;
+	r = remember_of(s->local, &c->def);
+	if (r == NULL)
+		return;
+	c->status = r->status;
+	c->output = arena_dup(&s->arena, r->output);
+	c->reported = true;
+}
+
 int
 input_check(struct stage *s, const struct check_def *given, const struct service_info *service,
     size_t i, size_t count, struct staged_check *out, struct err *err)
@@ -252,6 +268,7 @@ input_check(struct stage *s, const struct check_def *given, const struct service
 	c.old =
 	    RB_FIND(local_checks, &s->local->checks, &(struct local_check){ .def.id = c.def.id });
 	input_status(&c, given->status.n > 0, first, output);
+	input_remembered(s, &c);
 	*out = c;
 	return 0;
 }

@@ -5,6 +5,7 @@
  *     local_stage.c     a registration being carried out: store, journal, then memory
  *     local_state.c     status, output and time
  *     local_restore.c   to the journal and back
+ *     local_remember.c  states of checks that others define, over a restart
  *
  * Only these include it.
  */
@@ -16,7 +17,7 @@
 
 #define STAGE_ARENA_MAX (4 * 1024 * 1024) /* bytes one registration may need */
 
-enum local_journal_kind { JOURNAL_SERVICE = 1, JOURNAL_CHECK = 2 };
+enum local_journal_kind { JOURNAL_SERVICE = 1, JOURNAL_CHECK = 2, JOURNAL_STATE = 3 };
 
 #define LOCAL_OUTPUT_MAX (CHECK_OUTPUT_MAX + 1024) /* with what is said around the kept bytes */
 
@@ -38,6 +39,17 @@ struct local_waiting {
 	char bytes[];
 };
 
+/* What a check of Docker's or of a config file reported before the restart. */
+struct local_remembered {
+	RB_ENTRY(local_remembered) link;
+	struct str id, output; /* in bytes */
+	enum check_status status;
+	uint64_t hash; /* of its definition */
+	char bytes[];
+};
+
+RB_HEAD(local_remembered_tree, local_remembered);
+
 struct local {
 	struct local_config config;
 	struct local_services services;
@@ -46,7 +58,9 @@ struct local {
 	size_t service_count;
 	LIST_HEAD(, local_waiting) waiting;
 	nsec waiting_until;   /* then they are forgotten */
-	bool journal_failing; /* said in the log */
+	struct local_remembered_tree remembered;
+	nsec remembered_until; /* then what is left is forgotten */
+	bool journal_failing;  /* said in the log */
 	STAILQ_HEAD(, local_news) news;
 	struct local_news *told; /* handed out last */
 };
@@ -123,10 +137,23 @@ int keep_service(struct stage *, struct err *);
 int keep_check(struct local *, const struct check_def *, enum check_status, struct str output,
     bool with_service, bool reported, struct err *);
 int keep_nothing(struct local *, enum local_journal_kind, struct str id, struct err *);
+int keep_no_check(struct local *, struct str id, struct err *); /* nor its state */
 /* Checks that waited for this service are put. */
 void restore_waiting(struct local *, struct now, struct str service_id);
 /* Those of a service, or the one with this id, are forgotten. */
 void restore_waiting_drop(struct local *, struct str service_id, struct str check_id);
 void restore_waiting_expire(struct local *, struct now);
+
+/* ---- states of checks that are told anew after a start (local_remember.c) ---- */
+
+int remember_keep(
+    struct local *, const struct check_def *, enum check_status, struct str output, struct err *);
+void remember_restore(struct local *, struct now); /* out of the journal, at the start */
+/* The state of a check that is defined exactly so; NULL: none. */
+const struct local_remembered *remember_of(struct local *, const struct check_def *);
+void remember_taken(struct local *, struct str id); /* it has a check again */
+nsec remember_deadline(const struct local *);
+void remember_expire(struct local *, struct now);
+void remember_done(struct local *);
 
 #endif

@@ -3,7 +3,8 @@
  *     service  u8 version, packed service_info
  *     check    u8 version, u8 flags, u8 status, varint length, output, packed check_def
  *
- * Only entries of LOCAL_API are kept: config files and Docker tell theirs anew. A check that was
+ * Only entries of LOCAL_API are kept: config files and Docker tell theirs anew (what became of
+ * their checks is in local_remember.c). A check that was
  * registered for one of Docker's services waits a while for it to come back.
  */
 #include "agent/local_private.h"
@@ -73,6 +74,14 @@ keep_nothing(struct local *l, enum local_journal_kind kind, struct str id, struc
 	if (l->config.journal == NULL)
 		return 0;
 	return journal_delete(l->config.journal, (uint16_t)kind, id, err);
+}
+
+int
+keep_no_check(struct local *l, struct str id, struct err *err)
+{
+	int rc = keep_nothing(l, JOURNAL_CHECK, id, err);
+
+	return rc < 0 ? rc : keep_nothing(l, JOURNAL_STATE, id, err);
 }
 
 /* ---- back ---- */
@@ -213,6 +222,7 @@ local_restore(struct local *l, struct now now, struct err *err)
 		return 0;
 	services = restore_kind(l, now, JOURNAL_SERVICE);
 	checks = restore_kind(l, now, JOURNAL_CHECK);
+	remember_restore(l, now);
 	LIST_FOREACH (w, &l->waiting, link)
 		waiting++;
 	if (services + checks + waiting > 0)

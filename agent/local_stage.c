@@ -113,6 +113,19 @@ stage_publish(struct stage *s, struct change *change, struct err *err)
 
 /* ---- the journal ---- */
 
+/* Of a check that is told anew after a restart only what it reported. */
+static int
+stage_keep_state(struct stage *s, const struct staged_check *k, struct err *err)
+{
+	int rc = keep_nothing(s->local, JOURNAL_CHECK, k->def.id, err);
+
+	if (rc < 0 || k->same)
+		return rc;
+	if (k->reported)
+		return remember_keep(s->local, &k->def, k->status, k->output, err);
+	return keep_nothing(s->local, JOURNAL_STATE, k->def.id, err);
+}
+
 static int
 stage_keep_all(struct stage *s, struct err *err)
 {
@@ -129,13 +142,13 @@ stage_keep_all(struct stage *s, struct err *err)
 			rc = keep_check(
 			    l, &k->def, k->status, k->output, k->with_service, k->reported, err);
 		else
-			rc = keep_nothing(l, JOURNAL_CHECK, k->def.id, err);
+			rc = stage_keep_state(s, k, err);
 	}
 	if (s->info == NULL || s->service == NULL)
 		return rc;
 	LIST_FOREACH (c, &s->service->checks, of_service)
 		if (rc >= 0 && stage_removes(s, c))
-			rc = keep_nothing(l, JOURNAL_CHECK, c->def.id, err);
+			rc = keep_no_check(l, c->def.id, err);
 	return rc;
 }
 
@@ -229,6 +242,7 @@ stage_take_check(struct stage *s, struct staged_check *k)
 	c->service = s->service;
 	if (c->service != NULL)
 		LIST_INSERT_HEAD(&c->service->checks, c, of_service);
+	remember_taken(l, c->def.id);
 	if (k->old == NULL)
 		RB_INSERT(local_checks, &l->checks, c);
 	free(old_memory);

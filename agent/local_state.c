@@ -149,6 +149,7 @@ local_deadline(const struct local *l)
 	const struct local_check *c = RB_MIN(local_due, (struct local_due *)(uintptr_t)&l->due);
 	nsec waiting = LIST_EMPTY(&l->waiting) ? NSEC_NEVER : l->waiting_until;
 
+	waiting = nsec_min(waiting, remember_deadline(l));
 	return c == NULL ? waiting : nsec_min(waiting, c->due);
 }
 
@@ -217,9 +218,15 @@ state_keep(struct local *l, const struct local_check *c)
 	struct err err = { 0 };
 	int rc;
 
-	if (c->source != LOCAL_API)
+	if (c->source == LOCAL_API)
+		rc = keep_check(
+		    l, &c->def, c->status, c->output, c->with_service, c->reported, &err);
+	else if (c->def.type == CHECK_STATE)
 		return;
-	rc = keep_check(l, &c->def, c->status, c->output, c->with_service, c->reported, &err);
+	else if (c->reported)
+		rc = remember_keep(l, &c->def, c->status, c->output, &err);
+	else
+		rc = keep_nothing(l, JOURNAL_STATE, c->def.id, &err);
 	/* A report counts even when the disk is full: refusing it would make the service
 	 * critical. */
 	if (rc < 0 && !l->journal_failing)
@@ -363,6 +370,7 @@ local_tick(struct local *l, struct now now)
 	struct local_check *c;
 
 	restore_waiting_expire(l, now);
+	remember_expire(l, now);
 	while ((c = RB_MIN(local_due, &l->due)) != NULL && c->due <= now.mono) {
 		if (c->ttl_until <= now.mono) {
 			state_expire(l, c, now);

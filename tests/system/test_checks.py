@@ -290,8 +290,9 @@ def test_in_a_container(agents, docker):
     becomes(agent, "inside", "passing")
 
 
-def test_keys_of_a_container_make_checks(agents, docker):
-    agent = agents(docker=docker.url)
+def test_keys_of_a_container_make_checks(agents, docker, tmp_path):
+    agent = agents("-data-dir", str(tmp_path / "data"), "-server", "-bootstrap", "-bind",
+                   "127.0.0.1", docker=docker.url, dev=False)
     docker.docker("run", "-d", "--name", "w1", "-p", "127.0.0.1:0:80", "-e", "SERVICE_NAME=web",
                   "-e", "SERVICE_80_CHECK_HTTP=/index.html", "-e",
                   "SERVICE_80_CHECK_INTERVAL=1s", "web")
@@ -308,6 +309,14 @@ def test_keys_of_a_container_make_checks(agents, docker):
     assert not agent.passing("web")
     docker.docker("exec", "w1", "mv", "/www/away.html", "/www/index.html")
     wait_until("passing again", lambda: status() == "passing")
+    # after a restart Docker tells of the container anew; its check is as it was
+    agent.proc.send_signal(signal.SIGKILL)
+    agent.proc.wait(20)
+    agent.start()
+    wait_until("registered again", lambda: service in agent.services())
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        assert status() == "passing"
 
 
 def statuses(agent, index, name, stop):

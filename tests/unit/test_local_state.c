@@ -331,6 +331,63 @@ output_of_a_run_is_not_cut_again(void **state)
 	assert_int_equal(own_check(b, "h")->output.n, LOCAL_OUTPUT_MAX);
 }
 
+static int
+docker_puts(struct bench *b, const struct check_def *check)
+{
+	const struct service_info info = { .id = STR("d"), .name = STR("d"), .port = 1 };
+
+	return local_service_put(b->local, b->now, &info, check, 1, false, LOCAL_DOCKER, &b->err);
+}
+
+static void
+what_dockers_checks_reported_is_remembered(void **state)
+{
+	struct bench *b = *state;
+	struct check_def http = { .http = STR("http://a/"), .interval = NSEC_SEC };
+
+	docker_puts(b, &http);
+	bench_restart(b); /* nothing was reported: nothing to remember */
+	docker_puts(b, &http);
+	assert_check(b, "service:d", "critical", "");
+	ran(b, "service:d", CHECK_PASSING, "fine");
+	bench_restart(b);
+	assert_null(local_check_find(b->local, STR("service:d")));
+	docker_puts(b, &http);
+	assert_seen(b, "service:d", "passing", "fine"); /* never critical in between */
+	assert_true(own_check(b, "service:d")->reported);
+	/* only as it was defined */
+	bench_restart(b);
+	http.http = STR("http://b/");
+	docker_puts(b, &http);
+	assert_check(b, "service:d", "critical", "");
+	ran(b, "service:d", CHECK_WARNING, "hm");
+	/* changed without a new report: the state goes with it */
+	http.interval = 2 * NSEC_SEC;
+	docker_puts(b, &http);
+	bench_restart(b);
+	docker_puts(b, &http);
+	assert_seen(b, "service:d", "warning", "hm");
+	/* not what was removed */
+	local_service_remove(b->local, b->now, STR("d"), &b->err);
+	docker_puts(b, &http);
+	assert_check(b, "service:d", "critical", "");
+	ran(b, "service:d", CHECK_PASSING, "fine");
+	local_service_remove(b->local, b->now, STR("d"), &b->err);
+	bench_restart(b);
+	docker_puts(b, &http);
+	assert_check(b, "service:d", "critical", "");
+	/* and not for ever */
+	ran(b, "service:d", CHECK_PASSING, "fine");
+	bench_restart(b);
+	assert_true(local_deadline(b->local) == b->now.mono + 10 * NSEC_MIN);
+	later(b, 10 * NSEC_MIN);
+	local_tick(b->local, b->now);
+	assert_true(local_deadline(b->local) == NSEC_NEVER);
+	bench_restart(b);
+	docker_puts(b, &http);
+	assert_check(b, "service:d", "critical", "");
+}
+
 int
 main(void)
 {
@@ -346,6 +403,7 @@ main(void)
 		local_test(news_names_checks_that_are_defined_otherwise),
 		local_test(what_ran_keeps_its_state),
 		local_test(output_of_a_run_is_not_cut_again),
+		local_test(what_dockers_checks_reported_is_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
