@@ -20,8 +20,11 @@ str_cmp_nocase(struct str a, struct str b)
 	size_t n = a.n < b.n ? a.n : b.n;
 
 	for (size_t i = 0; i < n; i++) {
-		int d = (unsigned char)chr_lower(a.p[i]) - (unsigned char)chr_lower(b.p[i]);
+		int d;
 
+		if (a.p[i] == b.p[i]) /* names in an ordered tree share long beginnings */
+			continue;
+		d = (unsigned char)chr_lower(a.p[i]) - (unsigned char)chr_lower(b.p[i]);
 		if (d != 0)
 			return d;
 	}

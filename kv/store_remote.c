@@ -127,6 +127,8 @@ range_stage(struct store *s, struct catalog_step *step, struct store_member *m,
 	if (before.number == range->upto && before.epoch.counter == range->epoch.counter)
 		s->stats.hash_mismatch++;
 	owner_stage_swap(m->owner, range);
+	if (m->state != MEMBER_UNKNOWN) /* first where all the rest belongs now */
+		catalog_record_changed(step, &m->id, RECORD_NODE, STR_NONE);
 	while (owner_stage_change(m->owner, &change))
 		take_in(s, step, m, &change);
 	return 0;
