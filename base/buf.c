@@ -13,6 +13,12 @@ buf_init(struct buf *b, size_t cap)
 }
 
 void
+buf_over(struct buf *b, void *room, size_t n)
+{
+	*b = (struct buf){ .p = room, .room = n, .cap = n };
+}
+
+void
 buf_done(struct buf *b)
 {
 	free(b->p);

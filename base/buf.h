@@ -19,6 +19,8 @@ struct buf {
 };
 
 void buf_init(struct buf *, size_t cap); /* empty, holds no memory yet; cap in bytes */
+/* Over n bytes of somebody else's (an arena, the stack): never grows; without buf_done(). */
+void buf_over(struct buf *, void *room, size_t n);
 void buf_done(struct buf *);             /* frees; fit for buf_init() again */
 void buf_clear(struct buf *);            /* empty again, keeps the memory */
 

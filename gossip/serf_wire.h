@@ -1,7 +1,7 @@
 /* gossip/serf_wire.h -- serf's messages, inside memberlist's user messages; and tags.
  *
- * A serf message is a type byte and one msgpack map. Tags are a member's meta: byte 255 and a map of
- * strings, at most 512 bytes.
+ * A serf message is a type byte and one msgpack map. Tags are a member's meta: byte 255 and a map
+ * of strings, at most 512 bytes.
  */
 #ifndef GOSSIP_SERF_WIRE_H
 #define GOSSIP_SERF_WIRE_H
@@ -59,10 +59,14 @@ struct serf_push_pull {
 	size_t status_count;
 	struct str *left;
 	size_t left_count;
-	struct serf_event_slot *slots; /* only the filled ones */
+	struct serf_event_slot *slots; /* only the filled ones, by ltime % ring ascending */
 	size_t slot_count, ring;       /* ring: how many slots the sender has; 0: nil */
 	struct str muster;             /* our own extra key "mu", opaque; empty: not there */
 };
+
+#define SERF_MEMBERS_MAX (1u << 17) /* status times, left names of one push/pull */
+#define SERF_RING_MAX    (1u << 16) /* slots, and events, of one push/pull; real ones: 512 */
+#define SERF_FILTERS_MAX 1024       /* of a query; nodes of a filter; keys of an answer */
 
 struct serf_filter {
 	bool tag;              /* else nodes */
@@ -77,7 +81,7 @@ struct serf_query {
 	struct addr source;
 	struct str source_node, name, payload;
 	bool payload_nil;
-	struct str *filters; /* encoded; serf_filter_read() */
+	struct str *filters; /* encoded: serf_filter_read() */
 	size_t filter_count;
 	uint8_t relay_factor;
 	int64_t timeout_ns;
@@ -128,15 +132,33 @@ struct serf_message {
 	bool nil; /* CONFLICT_RESPONSE: the member is not known */
 };
 
-/* Slices point into bytes or the arena. ERR_INPUT: malformed, unknown type. */
+/* Slices point into bytes or the arena, whose cap bounds what a message may hold. ERR_INPUT:
+ * malformed, unknown type. ERR_LIMIT: the arena is full. */
 int serf_read(struct arena *, struct str bytes, struct serf_message *out, struct err *);
 void serf_write(struct writer *, const struct serf_message *);
 
 int serf_filter_read(struct arena *, struct str bytes, struct serf_filter *out, struct err *);
 void serf_filter_write(struct writer *, const struct serf_filter *);
 
-/* Tags in and out of a meta. A meta without the leading 255 is the single tag "role". */
-int serf_tags_read(struct arena *, struct str meta, struct serf_tag **out, size_t *count, struct err *);
-void serf_tags_write(struct writer *, const struct serf_tag *, size_t count); /* sorted by key */
+/* Tags in and out of a meta. A meta without the leading 255 is the single tag "role". ERR_LIMIT:
+ * over WIRE_META_MAX bytes. Written sorted by key, whatever order they come in; a key that stands
+ * twice makes the writer full. */
+int serf_tags_read(struct arena *, struct str meta, struct serf_tag **out, size_t *count,
+    struct err *);
+void serf_tags_write(struct writer *, const struct serf_tag *, size_t count);
+
+/* The bare map of strings. */
+int serf_tag_map_read(struct arena *, struct reader *, struct serf_tag **out, size_t *count,
+    struct err *);
+void serf_tag_map_write(struct writer *, const struct serf_tag *, size_t count);
+
+/* A coordinate, as the payload of an ack (Vivaldi): a version byte, 1, and a map. */
+#define SERF_COORDINATE_DIMENSIONS 8
+struct serf_coordinate {
+	double adjustment, error, height, vec[SERF_COORDINATE_DIMENSIONS]; /* seconds; error: none */
+};
+/* ERR_INPUT: another version or dimension, or numbers that are not finite. */
+int serf_coordinate_read(struct str payload, struct serf_coordinate *out, struct err *);
+void serf_coordinate_write(struct writer *, const struct serf_coordinate *);
 
 #endif

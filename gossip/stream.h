@@ -14,7 +14,8 @@
 
 #define STREAM_BLOB_MAX (20 * 1024 * 1024)     /* encrypted frame, user state, user message */
 #define STREAM_UNPACKED_MAX (40 * 1024 * 1024)
-#define STREAM_NODES_MAX (1u << 20)
+#define STREAM_HEAD_MAX (64 * 1024)   /* any one map of a plain request */
+#define STREAM_NODES_MAX (1u << 17)   /* twice what a pool may have; memberlist: 2^20 */
 
 struct stream_push_pull {
 	bool join;
@@ -40,7 +41,9 @@ struct stream_in;
 struct stream_in *stream_in_new(const struct frame_config *, bool answer);
 void stream_in_free(struct stream_in *);
 
-/* Feeds bytes. 1: *out is whole (borrowed until freed); 0: more is needed; < 0 as frame_open(). */
+/* Feeds bytes. 1: *out is whole (borrowed until freed), what follows it is not read; 0: more is
+ * needed; < 0 as frame_open(), ERR_STATE when it was whole before. A stream that failed has no more
+ * to say: close it. */
 int stream_in_feed(struct stream_in *, struct str bytes, struct stream_request *out, struct err *);
 
 /* Appends a whole request or answer, framed. */

@@ -58,7 +58,7 @@ struct wire_ping {
 struct wire_indirect_ping {
 	uint32_t seq;
 	struct str node;
-	struct addr target;
+	struct addr target; /* always an address */
 	bool nack;
 	struct addr source;
 	struct str source_node;
@@ -86,7 +86,7 @@ struct wire_alive {
 	struct str meta;
 	bool meta_nil;
 	struct wire_vsn vsn;
-	bool vsn_whole;      /* all six bytes were there */
+	bool vsn_whole;      /* all six bytes were there; writers: all zero and not whole is nil */
 	bool addr_ok;        /* 4 or 16 bytes */
 };
 
@@ -131,5 +131,27 @@ struct wire_node_state {
 	unsigned state;
 	struct wire_vsn vsn;
 };
+
+/* Reads one where it stands in a push/pull; RD_SHORT when it is not all there yet. */
+void wire_node_read(struct reader *, struct arena *, struct wire_node_state *out);
+void wire_node_write(struct writer *, const struct wire_node_state *);
+#define WIRE_NODE_ROOM(node) ((node)->name.n + (node)->meta.n + 128) /* bytes enough for it */
+
+/* What precedes a push/pull's nodes and a stream's user message: the map after the type byte. */
+struct wire_push_pull_head {
+	bool join;
+	uint32_t nodes, user_state_n;
+};
+void wire_push_pull_head_read(struct reader *, struct wire_push_pull_head *out);
+void wire_push_pull_head_write(struct writer *, const struct wire_push_pull_head *);
+uint32_t wire_user_head_read(struct reader *); /* bytes that follow */
+void wire_user_head_write(struct writer *, uint32_t n);
+#define WIRE_HEAD_ROOM 64 /* bytes enough for either */
+
+/* A compressed message after its type byte: the LZW bytes. Fails for other algorithms. */
+struct str wire_compressed_read(struct reader *);
+/* With the type byte. */
+void wire_compressed_write(struct writer *, struct str lzw);
+#define WIRE_COMPRESSED_ROOM(lzw_n) ((lzw_n) + 20)
 
 #endif

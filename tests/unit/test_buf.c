@@ -24,6 +24,22 @@ a_buffer_keeps_its_cap(void **unused)
 }
 
 static void
+a_buffer_over_the_stack_never_grows(void **unused)
+{
+	char room[4];
+	struct buf b;
+
+	(void)unused;
+	buf_over(&b, room, sizeof room);
+	buf_add(&b, STR("1234"));
+	assert_false(b.full);
+	assert_ptr_equal(b.p, room);
+	buf_addc(&b, '5');
+	assert_true(b.full);
+	assert_str(buf_str(&b), "1234");
+}
+
+static void
 long_formats_fit(void **unused)
 {
 	struct buf b;
@@ -60,6 +76,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_buffer_keeps_its_cap),
+		cmocka_unit_test(a_buffer_over_the_stack_never_grows),
 		cmocka_unit_test(long_formats_fit),
 		cmocka_unit_test(an_arena_keeps_its_cap),
 	};
