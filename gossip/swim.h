@@ -6,6 +6,20 @@
  * limits, push/pull. Packets are given to it unframed (after decryption, CRC and decompression) and
  * leave it unframed; frame.h does the rest at the rim.
  *
+ * Beyond memberlist, in ways that its agents understand:
+ * - A refused packet starts a round of probing at once; refusal here and an accuser elsewhere leave
+ *   the suspect one more round. So that a dead process is met soon, an idle agent touches the
+ *   others in turn with the smallest packet there is (a nack that nobody waits for).
+ * - The first packets about news leave at once, not with the next tick.
+ * - Whoever we hold for suspect or dead and hear is told so directly, refutes, and a push/pull
+ *   follows: a link that is back is used again within a second or two. Who spreads what was
+ *   refuted long ago is told so.
+ * - Push/pulls follow each other quickly while they bring news.
+ * - Dead and left members are remembered (`buried`) beyond their time in the table, with their
+ *   incarnation, so that old gossip cannot bring them back, and touched, so that halves of a
+ *   pool find each other again.
+ * - Timers that are late because this process stood still are put off by as much.
+ *
  * After every call that feeds it: drain swim_action_next(), then re-arm the one timer with
  * swim_deadline(). What an action points to is borrowed until the next call that feeds.
  */
@@ -24,7 +38,7 @@ enum swim_state { SWIM_ALIVE, SWIM_SUSPECT, SWIM_DEAD, SWIM_LEFT };
 
 struct swim_profile { /* memberlist's LAN and local profiles */
 	nsec probe_interval, probe_timeout, gossip_interval, pushpull_interval, gossip_to_dead,
-	    dead_reclaim;
+	    dead_reclaim, touch_interval; /* touch_interval 0: never */
 	unsigned indirect_checks, gossip_nodes, retransmit_mult, suspicion_mult, suspicion_max_mult,
 	    awareness_max;
 };
@@ -34,9 +48,11 @@ struct swim_config {
 	struct str name;       /* ours on the wire */
 	struct addr advertise;
 	struct str meta;       /* tags, at most WIRE_META_MAX */
+	struct wire_vsn vsn;   /* all zero: wire_vsn_ours */
 	struct swim_profile profile;
 	size_t members_max;    /* beyond it new names are dropped and counted; default 65536 */
 	size_t overhead;       /* bytes that encryption and labels add to a datagram */
+	bool notes;            /* SWIM_NOTE actions are wanted */
 };
 
 struct swim_member {
@@ -54,7 +70,10 @@ enum swim_action_kind {
 	SWIM_PUSH_PULL,   /* start a push/pull with peer; join: its Join flag */
 	SWIM_NEWS,        /* member as it now stands; was: its state before (joined: unknown before) */
 	SWIM_USER,        /* a user message came: bytes, from peer */
-	SWIM_CONFLICT,    /* two addresses claim one name: member is ours, peer the other's */
+	SWIM_CONFLICT,    /* two addresses claim one name: member is ours, peer and other the other's;
+	                   * swim_take_over() if they are the same node. At most one a second and name */
+	SWIM_ACKED,       /* peer_name answered our ping itself after rtt, with payload bytes */
+	SWIM_NOTE,        /* bytes: a line for the debug log */
 };
 
 struct swim_action {
@@ -64,8 +83,8 @@ struct swim_action {
 	struct str bytes;
 	bool crc, join, joined;
 	uint32_t seq;
-	nsec until;
-	struct swim_member member;
+	nsec until, rtt;
+	struct swim_member member, other;
 	enum swim_state was;
 };
 
@@ -95,26 +114,41 @@ void swim_merge(struct swim *, nsec now, const struct wire_node_state *, size_t 
 
 /* A message of the upper layer to gossip: queued until its retransmits are used up. The bytes
  * go out as a user message. ERR_LIMIT: larger than a datagram's budget. `done_id` non-zero:
- * swim_broadcast_done() tells when it is through. */
-int swim_broadcast(struct swim *, struct str bytes, uint64_t done_id, struct err *);
+ * swim_broadcast_done() tells when it is through. Queues are emptied in this order, membership's
+ * own before all. swim_broadcast() is for events. */
+enum swim_queue { SWIM_INTENTS, SWIM_QUERIES, SWIM_EVENTS };
+int swim_broadcast_in(struct swim *, nsec now, enum swim_queue, struct str bytes, uint64_t done_id,
+    struct err *);
+int swim_broadcast(struct swim *, nsec now, struct str bytes, uint64_t done_id, struct err *);
 bool swim_broadcast_done(struct swim *, uint64_t *done_id); /* drain */
-/* To one member, at once; filled with what is queued. */
-void swim_send(struct swim *, nsec now, const struct addr *peer, struct str bytes);
+/* To one member, at once; filled with what is queued. ERR_LIMIT: larger than the budget. */
+int swim_send(struct swim *, nsec now, const struct addr *peer, struct str bytes);
+
+/* What our acks carry (coordinates); empty, as at first: nil. */
+void swim_payload_set(struct swim *, struct str payload);
 
 void swim_meta_set(struct swim *, nsec now, struct str meta); /* new tags: next incarnation */
+/* After SWIM_CONFLICT: both are one node, which has moved: its new address is taken. */
+void swim_take_over(struct swim *, nsec now, const struct swim_member *other);
 /* Announces that we leave (dead with from == node); true once it has spread. */
 void swim_leave(struct swim *, nsec now);
 bool swim_leave_done(const struct swim *);
-/* Forgets a member (force-leave with prune). */
-void swim_forget(struct swim *, struct str name);
+/* Forgets a member (force-leave with prune, reap): buries it as left; only it itself, with
+ * a higher incarnation, comes back from there. */
+void swim_forget(struct swim *, nsec now, struct str name);
 
+/* The table: us, everybody alive or suspect, and who died or left a short while ago. */
 size_t swim_count(const struct swim *);
+size_t swim_buried(const struct swim *);
 bool swim_member_next(const struct swim *, size_t *cursor, struct swim_member *out);
 bool swim_member_find(const struct swim *, struct str name, struct swim_member *out);
 unsigned swim_awareness(const struct swim *);
 
 struct swim_stats {
-	uint64_t packets_in, packets_out, dropped, malformed, probes, probes_failed, suspicions, refutations;
+	uint64_t packets_in, packets_out, bytes_out;
+	uint64_t malformed; /* messages that do not read */
+	uint64_t dropped;   /* messages that read, but are beyond a limit or against a rule */
+	uint64_t probes, probes_failed, suspicions, deaths, refutations, refusals, touches, nudges;
 };
 struct swim_stats swim_stats(const struct swim *);
 

@@ -413,7 +413,8 @@ filters_choose_in_every_list(void **unused)
 	    "{\"Node\":\"a\",\"Address\":\"1\",\"NodeMeta\":{\"k\":\"1\"},"
 	    "\"Service\":{\"Service\":\"web\",\"ID\":\"w1\",\"Tags\":[\"t\"]},"
 	    "\"Checks\":[{\"CheckID\":\"c1\",\"Status\":\"critical\",\"ServiceID\":\"w1\"},"
-	    "{\"CheckID\":\"c2\",\"Status\":\"passing\"}]}");
+	    "{\"CheckID\":\"c2\",\"Status\":\"passing\"},"
+	    "{\"CheckID\":\"c3\",\"Status\":\"warning\"}]}");
 	put("PUT /v1/catalog/register",
 	    "{\"Node\":\"b\",\"Address\":\"2\",\"Service\":{\"Service\":\"web\",\"ID\":\"w2\"}}");
 	put("PUT /v1/agent/service/register",
@@ -443,6 +444,8 @@ filters_choose_in_every_list(void **unused)
 	ask("GET /v1/health/service/web?filter=Checks.Status==critical", "");
 	assert_true(says("\"w1\"") && !says("\"w2\""));
 	ask("GET /v1/health/service/web?filter=Checks.Status!=critical", ""); /* any of them */
+	assert_true(says("\"w1\"") && !says("\"w2\""));
+	ask("GET /v1/health/service/web?filter=Checks.CheckID==c3", ""); /* the node's second */
 	assert_true(says("\"w1\"") && !says("\"w2\""));
 	ask("GET /v1/health/service/web?filter=Checks+is+empty+and+Node.Node==b", "");
 	assert_true(says("\"w2\"") && !says("\"w1\""));
