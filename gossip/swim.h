@@ -130,7 +130,8 @@ void swim_payload_set(struct swim *, struct str payload);
 void swim_meta_set(struct swim *, nsec now, struct str meta); /* new tags: next incarnation */
 /* After SWIM_CONFLICT: both are one node, which has moved: its new address is taken. */
 void swim_take_over(struct swim *, nsec now, const struct swim_member *other);
-/* Announces that we leave (dead with from == node); true once it has spread. */
+/* Announces that we leave (dead with from == node), to all and directly to many; true once it has
+ * been sent as often as it should. */
 void swim_leave(struct swim *, nsec now);
 bool swim_leave_done(const struct swim *);
 /* Forgets a member (force-leave with prune, reap): buries it as left; only it itself, with

@@ -113,12 +113,14 @@ swim_claim_raise(struct swim *s, nsec now, uint32_t above)
 /* Somebody says something else about us than we do. Who told us hears it first: it may be the
  * only one that can hear us at all. */
 static void
-swim_claim_refute(struct swim *s, nsec now, uint32_t accused, const struct addr *from)
+swim_claim_refute(
+    struct swim *s, nsec now, uint32_t accused, struct str accuser, const struct addr *from)
 {
 	swim_claim_raise(s, now, accused);
 	awareness_add(&s->awareness, 1);
 	s->stats.refutations++;
-	swim_note(s, "refute, incarnation %u", s->self->incarnation);
+	s->pushpull_next = nsec_min(s->pushpull_next, now + NSEC_SEC); /* what else did we miss? */
+	swim_note(s, "refute " STR_FMT ", incarnation %u", STR_ARG(accuser), s->self->incarnation);
 	if (from != NULL) {
 		struct wire_message m = swim_claim_alive_message(s->self);
 
@@ -172,7 +174,7 @@ swim_claim_about_us(struct swim *s, nsec now, const struct wire_alive *a)
 	if (a->incarnation == self->incarnation && str_eq(a->meta, self->meta) &&
 	    swim_claim_vsn_eq(&a->vsn, &self->vsn))
 		return;
-	swim_claim_refute(s, now, a->incarnation, NULL);
+	swim_claim_refute(s, now, a->incarnation, STR("other tags"), NULL);
 }
 
 static void
@@ -244,6 +246,7 @@ swim_claim_revive(struct swim *s, nsec now, struct node *n, const struct wire_al
 void
 swim_claim_alive(struct swim *s, nsec now, const struct wire_alive *a, bool take_over)
 {
+	bool moved, known; /* to another address; and known to be the same node's */
 	struct node *n;
 
 	if (!swim_claim_sane(a)) {
@@ -266,10 +269,9 @@ swim_claim_alive(struct swim *s, nsec now, const struct wire_alive *a, bool take
 		swim_claim_revive(s, now, n, a, true);
 		return;
 	}
-	if (now < n->moving_until && swim_addr_eq(&n->moving, &a->addr))
-		take_over = true;
-	if (!swim_addr_eq(&n->addr, &a->addr) && !take_over &&
-	    (n == s->self || !swim_claim_may_move(s, now, n))) {
+	moved = !swim_addr_eq(&n->addr, &a->addr);
+	known = take_over || (now < n->moving_until && swim_addr_eq(&n->moving, &a->addr));
+	if (moved && !known && (n == s->self || !swim_claim_may_move(s, now, n))) {
 		swim_claim_conflict(s, now, n, a);
 		return;
 	}
@@ -281,13 +283,13 @@ swim_claim_alive(struct swim *s, nsec now, const struct wire_alive *a, bool take
 		swim_claim_revive(s, now, n, a, false);
 		return;
 	}
-	/* Old news; or a new process under an old name, which must hear how high we count. Just
-	 * after the death it is the former. */
-	if (take_over) { /* what it answers needs no asking again */
+	if (moved && known) { /* what it answers needs no asking again */
 		n->moving = a->addr;
 		n->moving_until = now + SWIM_MOVING;
 	}
-	if (take_over || (n->state >= SWIM_DEAD && now - n->since > NSEC_SEC))
+	/* Old news; or a new process under an old name, which must hear how high we count. Just
+	 * after the death it is the former. */
+	if ((moved && known) || (n->state >= SWIM_DEAD && now - n->since > NSEC_SEC))
 		swim_gossip_nudge(s, now, n, &a->addr);
 }
 
@@ -323,8 +325,9 @@ swim_claim_correct(struct swim *s, nsec now, struct node *n, const struct addr *
 {
 	struct wire_message m = swim_claim_alive_message(n);
 
-	if (n->state != SWIM_ALIVE || from == NULL ||
-	    (n->corrected_at != 0 && now - n->corrected_at < SWIM_NUDGE_GAP))
+	if (n->state != SWIM_ALIVE || from == NULL)
+		return;
+	if (n != s->self && n->corrected_at != 0 && now - n->corrected_at < SWIM_NUDGE_GAP)
 		return;
 	n->corrected_at = now;
 	s->stats.nudges++;
@@ -401,7 +404,7 @@ swim_claim_suspect(struct swim *s, nsec now, const struct wire_claim *c, const s
 	if (n->state != SWIM_ALIVE)
 		return;
 	if (n == s->self) {
-		swim_claim_refute(s, now, c->incarnation, from);
+		swim_claim_refute(s, now, c->incarnation, c->from, from);
 		return;
 	}
 	swim_claim_suspicion(s, now, n, c);
@@ -422,7 +425,7 @@ static void
 swim_claim_us_dead(struct swim *s, nsec now, const struct wire_claim *c, const struct addr *from)
 {
 	if (!s->leaving) {
-		swim_claim_refute(s, now, c->incarnation, from);
+		swim_claim_refute(s, now, c->incarnation, c->from, from);
 		return;
 	}
 	if (c->incarnation > s->self->incarnation) /* our own leave must be as high */
@@ -508,6 +511,27 @@ swim_claim_alone(const struct swim *s)
 	return true;
 }
 
+static bool
+swim_claim_cares(const struct swim *s, nsec now, const struct node *n)
+{
+	(void)s;
+	(void)now;
+	return n->state <= SWIM_SUSPECT;
+}
+
+/* Gossip misses one in a hundred or so; a pool of the usual size is told one by one as well. */
+static void
+swim_claim_farewell(struct swim *s, nsec now)
+{
+	struct node *told[SWIM_FAREWELL_MAX];
+	size_t count = swim_table_pick(s, now, swim_claim_cares, NULL, told, SWIM_FAREWELL_MAX);
+	struct wire_message m = { .type = WIRE_DEAD };
+
+	m.u.claim = (struct wire_claim){ s->self->incarnation, s->self->name, s->self->name };
+	for (size_t i = 0; i < count; i++)
+		swim_gossip_send(s, now, &told[i]->addr, told[i], &m, 1, false);
+}
+
 void
 swim_leave(struct swim *s, nsec now)
 {
@@ -518,6 +542,7 @@ swim_leave(struct swim *s, nsec now)
 	swim_claim_state(s, now, s->self, SWIM_LEFT);
 	swim_claim_news(s, s->self, SWIM_ALIVE, false);
 	swim_claim_spread(s, now, WIRE_DEAD, s->self, s->self->name, 1);
+	swim_claim_farewell(s, now);
 	s->left = swim_claim_alone(s);
 	swim_end(s, now);
 }

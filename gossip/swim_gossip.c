@@ -380,6 +380,6 @@ swim_gossip_heard(struct swim *s, nsec now, const struct addr *from)
 	if (alive) /* somebody else had the address before */
 		return;
 	for (n = swim_table_first_at(s, from); n != NULL; n = swim_table_next_at(n))
-		if (n != s->self && n->state != SWIM_LEFT)
+		if (n != s->self && (n->state != SWIM_LEFT || now - n->since > SWIM_LINGER))
 			swim_gossip_nudge(s, now, n, from);
 }

@@ -35,9 +35,12 @@
 #define SWIM_NUDGE_GAP NSEC_SEC           /* to one member */
 #define SWIM_CONFLICT_GAP NSEC_SEC        /* about one name */
 #define SWIM_MOVING (5 * NSEC_SEC)        /* for a moved member to refute */
+#define SWIM_LINGER (5 * NSEC_SEC)        /* who has left may still be heard for so long */
 #define SWIM_EVIDENCE_KEEP (5 * NSEC_SEC) /* a refusal counts for so long */
 #define SWIM_CHECKERS 10                  /* members that look for themselves at a new suspect */
 #define SWIM_TOUCH_BURIED 4               /* every so-manieth touch goes to a buried one */
+#define SWIM_FAREWELL_MAX 64              /* whom we tell ourselves that we leave */
+#define SWIM_SMALL 64                     /* members that are looked through one by one */
 #define SWIM_LATE (NSEC_SEC / 2)          /* timers later than this: we stood still */
 
 /* No member gets near the top by itself: claims that leap there are dropped. */

@@ -240,14 +240,38 @@ swim_table_shuffle(struct swim *s, nsec now)
 	}
 }
 
-/* Up to max different members that suit, at random. Few misses are expected; in a table of
- * mostly dead ones the search gives up after three times its length, as memberlist's does. */
+/* In a small table every one is looked at, so that the only one that suits is found. */
+static size_t
+swim_table_pick_all(struct swim *s, nsec now, swim_pick_fn *suits, const struct node *but,
+    struct node **out, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->node_count; i++) { /* a reservoir of max (Vitter's R) */
+		struct node *n = s->nodes[i];
+		size_t at = count;
+
+		if (n == but || n == s->self || !suits(s, now, n))
+			continue;
+		if (count++ >= max)
+			at = rng_below(&s->rng, (uint32_t)count);
+		if (at < max)
+			out[at] = n;
+	}
+	return count < max ? count : max;
+}
+
+/* Up to max different members that suit, at random. In a large table few misses are expected; in
+ * one of mostly dead ones the search gives up after three times its length, as memberlist's does.
+ */
 size_t
 swim_table_pick(struct swim *s, nsec now, swim_pick_fn *suits, const struct node *but,
     struct node **out, size_t max)
 {
 	size_t count = 0;
 
+	if (s->node_count <= SWIM_SMALL)
+		return swim_table_pick_all(s, now, suits, but, out, max);
 	for (size_t tries = 3 * s->node_count; tries > 0 && count < max; tries--) {
 		struct node *n = s->nodes[rng_below(&s->rng, (uint32_t)s->node_count)];
 		bool taken = n == but || n == s->self || !suits(s, now, n);

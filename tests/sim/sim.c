@@ -126,7 +126,7 @@ sim_tell(struct sim *sim, size_t i, struct str name, const char *what)
 {
 	if (!sim->config.trace)
 		return;
-	buf_addf(&sim->trace, "%7.3f %s: ", (double)((sim->now - SIM_EPOCH) / NSEC_MS) / 1000,
+	buf_addf(&sim->trace, "%7.3f %s: ", (double)((sim->now - sim->trace_from) / NSEC_MS) / 1000,
 	    sim->agents[i].name);
 	buf_add(&sim->trace, name);
 	buf_addf(&sim->trace, "%s\n", what);
@@ -344,30 +344,37 @@ sim_ping_arrives(struct sim *sim, const struct sim_event *e)
 		sim_event_free(ack);
 }
 
+static bool sim_shows(const struct sim *, size_t i, size_t j);
+
 static bool
 sim_lonely(const struct sim *sim, size_t i)
 {
-	struct swim_member m;
-	size_t cursor = 0;
-
-	while (swim_member_next(sim->agents[i].swim, &cursor, &m))
-		if (m.state <= SWIM_SUSPECT && !str_eq(m.name, str_of(sim->agents[i].name)))
+	for (size_t j = 0; j < sim->config.agents; j++)
+		if (j != i && sim_shows(sim, i, j))
 			return false;
 	return true;
 }
 
-/* A process that knows of nobody alive asks somebody who runs, again and again: -retry-join. */
+/* Everybody has the addresses of all to join. Who knows of nobody alive tries one each second,
+ * rather one that knows others; and every half minute or so each tries one that it does not
+ * know to be alive: two that found only each other must not stay an island. */
 static void
 sim_join(struct sim *sim, size_t i)
 {
-	size_t n = sim->config.agents, to = rng_below(&sim->rng, (uint32_t)n);
+	size_t n = sim->config.agents, at = rng_below(&sim->rng, (uint32_t)n), to = n;
+	bool now_and_then = rng_below(&sim->rng, 30) == 0;
 
 	sim_event_push(sim, sim_event_new(sim, SIM_JOIN, i, i, NSEC_SEC));
-	if (sim->agents[i].paused || sim->agents[i].leaving || !sim_lonely(sim, i))
+	if (sim->no_rejoin || sim->agents[i].paused || sim->agents[i].leaving ||
+	    (!now_and_then && !sim_lonely(sim, i)))
 		return;
-	for (size_t tries = 0; tries < n && (to == i || !sim_live(sim, to)); tries++)
-		to = (to + 1) % n;
-	if (to != i && sim_live(sim, to))
+	for (size_t k = 0; k < n; k++, at = (at + 1) % n) {
+		if (at == i || !sim_live(sim, at) || sim_shows(sim, i, at))
+			continue;
+		if (to == n || !sim_lonely(sim, at))
+			to = at;
+	}
+	if (to < n)
 		sim_push(sim, i, to, true);
 }
 
@@ -543,7 +550,7 @@ sim_new(const struct sim_config *config)
 	sim->config = *config;
 	if (sim->config.profile.probe_interval == 0)
 		sim->config.profile = swim_lan;
-	sim->now = SIM_EPOCH;
+	sim->now = sim->trace_from = SIM_EPOCH;
 	rng_init(&sim->rng, config->seed);
 	sim->agents = mem_zalloc(n * sizeof *sim->agents);
 	sim->cut = mem_zalloc(n * n * sizeof *sim->cut);
@@ -782,7 +789,8 @@ sim_trace(const struct sim *sim)
 }
 
 void
-sim_trace_clear(struct sim *sim)
+sim_trace_begin(struct sim *sim)
 {
+	sim->trace_from = sim->now;
 	buf_clear(&sim->trace);
 }

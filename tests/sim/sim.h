@@ -20,7 +20,7 @@
 #include "base/rng.h"
 #include "gossip/swim.h"
 
-#define SIM_EPOCH (1000 * NSEC_SEC) /* sim_new()'s moment; traces count from here */
+#define SIM_EPOCH (1000 * NSEC_SEC) /* sim_new()'s moment; traces count from here at first */
 #define SIM_AGENTS_MAX 4096
 #define SIM_NEVER_SEEN 255
 
@@ -59,6 +59,8 @@ struct sim {
 	struct sim_agent *agents;
 	bool *cut; /* [from * agents + to] */
 	struct buf trace;
+	nsec trace_from;
+	bool no_rejoin; /* nobody tries addresses of its own accord any more */
 	uint64_t datagrams, datagram_bytes, stream_bytes, streams, lost, refused, resurrected;
 	uint64_t over_budget, merge_refused, conflicts, user_bytes;
 	/* Called for each user message before the core sees it; may be NULL. */
@@ -95,6 +97,6 @@ bool sim_agreed(const struct sim *);
 /* Whether every live agent shows j as dead, left or not at all. */
 bool sim_all_know_gone(const struct sim *, size_t j);
 struct str sim_trace(const struct sim *);
-void sim_trace_clear(struct sim *);
+void sim_trace_begin(struct sim *); /* empty, and this moment is 0.000 */
 
 #endif
