@@ -265,8 +265,10 @@ serf_respond(struct serf *s, nsec now, uint64_t id, struct str payload, struct e
 		.payload = payload.p == NULL ? STR("") : payload,
 		.relay_factor = t->relay_factor };
 	rc = reply_send(s, &r, err);
-	if (rc < 0)
-		return err_wrap(err, "an answer of %zu bytes", payload.n);
+	if (rc < 0) {
+		err_wrap(err, "an answer of %zu bytes", payload.n);
+		return rc;
+	}
 	ticket_drop(s, t);
 	return 0;
 }
