@@ -140,14 +140,11 @@ waiter_unlink(struct watches *w, struct waiter *waiter, const struct watch_scope
 	waiter->link_count = 0;
 }
 
-void
-watch_touch(struct watches *w, struct watch_key key, uint64_t index, bool lives)
+static void
+scope_touch(struct watches *w, struct watch_scope *s, uint64_t index, bool lives)
 {
-	struct watch_scope *s = scope_find(w, key);
 	struct watch_link *l;
 
-	if (s == NULL)
-		s = scope_add(w, key);
 	if (index > s->index)
 		s->index = index;
 	s->lives = lives;
@@ -159,6 +156,68 @@ watch_touch(struct watches *w, struct watch_key key, uint64_t index, bool lives)
 		TAILQ_INSERT_TAIL(&w->ready, waiter, ready_link);
 	}
 	scope_settle(w, s);
+}
+
+void
+watch_touch(struct watches *w, struct watch_key key, uint64_t index, bool lives)
+{
+	struct watch_scope *s = scope_find(w, key);
+
+	scope_touch(w, s != NULL ? s : scope_add(w, key), index, lives);
+}
+
+/* The last scope of a kind that is not after `name`; NULL: none. */
+static struct watch_scope *
+scope_floor(const struct watches *w, struct watch_key key)
+{
+	struct watch_scope *s = RB_ROOT(&w->scopes), *best = NULL, probe = { .key = key };
+
+	while (s != NULL) {
+		int c = scope_cmp(&probe, s);
+
+		if (c >= 0)
+			best = s;
+		if (c == 0)
+			break;
+		s = c < 0 ? RB_LEFT(s, link) : RB_RIGHT(s, link);
+	}
+	return best != NULL && best->key.kind == key.kind ? best : NULL;
+}
+
+/* Walks down from the longest. A prefix of `name` that is longer than what a scope has in common
+ * with it stands after that scope; so below the floor of the first n bytes nothing longer than
+ * the common part is left to find, and n only falls. */
+void
+watch_touch_prefixes(struct watches *w, enum watch_kind kind, struct str name, uint64_t index)
+{
+	struct watch_scope *s;
+	size_t n = name.n;
+
+	while ((s = scope_floor(w, (struct watch_key){ kind, str_head(name, n) })) != NULL) {
+		size_t same = 0, len = s->key.name.n;
+
+		while (same < len && same < n && s->key.name.p[same] == name.p[same])
+			same++;
+		if (same == len)
+			scope_touch(w, s, index, false); /* may free it */
+		if (same == len && len == 0)
+			return;
+		n = same == len ? len - 1 : same;
+	}
+}
+
+void
+watch_touch_kind(struct watches *w, enum watch_kind kind, uint64_t index)
+{
+	struct watch_scope probe = { .key = { kind, STR_NONE } };
+	struct watch_scope *first = RB_NFIND(watch_tree, &w->scopes, &probe), *s, *next;
+
+	for (s = first; s != NULL && s->key.kind == kind; s = RB_NEXT(watch_tree, &w->scopes, s))
+		s->lives = true; /* a waiter that leaves its other scopes must not free the next */
+	for (s = first; s != NULL && s->key.kind == kind; s = next) {
+		next = RB_NEXT(watch_tree, &w->scopes, s);
+		scope_touch(w, s, index, false);
+	}
 }
 
 void

@@ -30,6 +30,11 @@ enum watch_kind {
 	WATCH_NODE_CHECKS,    /* /v1/health/node/X */
 	WATCH_STATE,          /* "any" or a status. /v1/health/state/X */
 	WATCH_AGENT_SERVICE,  /* id of a local service. /v1/agent/service/ID?hash= */
+	WATCH_KEY,            /* a key. /v1/kv/X */
+	WATCH_KEY_PREFIX,     /* what keys begin with, also empty. /v1/kv/X?recurse, ?keys */
+	WATCH_SESSIONS,       /* name empty. /v1/session/list */
+	WATCH_SESSION,        /* the 16 bytes of an id. /v1/session/info/X */
+	WATCH_SESSION_NODE,   /* name of a node. /v1/session/node/X */
 	WATCH_KINDS
 };
 
@@ -66,6 +71,14 @@ uint64_t watch_index(const struct watches *, struct watch_key);
 /* Something in the scope changed: its index becomes `index`, its waiters become ready.
  * `lives` says that the scope still names something; else it is forgotten when unwatched. */
 void watch_touch(struct watches *, struct watch_key, uint64_t index, bool lives);
+
+/* As watch_touch for every known scope of `kind` whose name `name` begins with, itself and the
+ * empty one too. Costs O(log scopes) for each one found, at most one more look-up for each byte
+ * of `name`; who waits elsewhere costs nothing. Scopes touched so live only while watched. */
+void watch_touch_prefixes(struct watches *, enum watch_kind, struct str name, uint64_t index);
+
+/* As watch_touch for every known scope of a kind; none of them lives on unwatched. */
+void watch_touch_kind(struct watches *, enum watch_kind, uint64_t index);
 
 /* Nothing is older than this: the index of everything that is not known, from now on. */
 void watch_floor_raise(struct watches *, uint64_t index);

@@ -182,6 +182,62 @@ random_runs(void **unused)
 	}
 }
 
+/* Every set of watched prefixes and every name over two letters, against str_starts(). */
+static void
+a_name_wakes_all_its_prefixes_and_nothing_else(void **unused)
+{
+	static const char *const names[] = { "", "a", "b", "aa", "ab", "ba", "aab", "abb", "aaaa",
+		"abab", "a/", "a/b" };
+	enum { N = sizeof names / sizeof names[0] };
+
+	(void)unused;
+	for (unsigned set = 0; set < 1u << N; set += 7) {
+		struct watches *w = watches_new();
+		struct waiter waiters[N] = { 0 };
+
+		for (size_t at = 0; at < N; at++) {
+			unsigned woken = 0;
+
+			for (size_t i = 0; i < N; i++) {
+				struct watch_key key = { WATCH_KEY_PREFIX, str_of(names[i]) };
+
+				watch_cancel(w, &waiters[i]);
+				if ((set >> i & 1) != 0)
+					watch_wait(w, &waiters[i], &key, 1);
+			}
+			watch_touch_prefixes(w, WATCH_KEY_PREFIX, str_of(names[at]), 5);
+			for (struct waiter *r; (r = watch_ready_next(w)) != NULL;)
+				woken |= 1u << (r - waiters);
+			for (size_t i = 0; i < N; i++)
+				assert_int_equal(woken >> i & 1,
+				    (set >> i & 1) != 0 &&
+				        str_starts(str_of(names[at]), str_of(names[i])));
+		}
+		for (size_t i = 0; i < N; i++)
+			watch_cancel(w, &waiters[i]);
+		watches_free(w);
+	}
+}
+
+static void
+a_kind_is_touched_as_a_whole(void **unused)
+{
+	struct watches *w = watches_new();
+	struct watch_key both[] = { { WATCH_KEY, STR("a") }, { WATCH_KEY, STR("b") } };
+	struct watch_key other = { WATCH_KEY_PREFIX, STR("a") };
+	struct waiter a = { 0 }, b = { 0 };
+
+	(void)unused;
+	watch_wait(w, &a, both, 2); /* waking it by the first frees nothing that comes next */
+	watch_wait(w, &b, &other, 1);
+	watch_touch_kind(w, WATCH_KEY, 9);
+	assert_ptr_equal(watch_ready_next(w), &a);
+	assert_null(watch_ready_next(w));
+	assert_true(watch_index(w, both[1]) == 9);
+	watch_cancel(w, &b);
+	watches_free(w);
+}
+
 int
 main(void)
 {
@@ -192,6 +248,8 @@ main(void)
 		cmocka_unit_test(a_ready_waiter_can_be_cancelled),
 		cmocka_unit_test(forgotten_scopes_raise_the_floor_of_their_kind),
 		cmocka_unit_test(a_watched_scope_that_names_nothing_keeps_its_index),
+		cmocka_unit_test(a_name_wakes_all_its_prefixes_and_nothing_else),
+		cmocka_unit_test(a_kind_is_touched_as_a_whole),
 		cmocka_unit_test(random_runs),
 	};
 

@@ -1,0 +1,263 @@
+/* kv/fsm_op.c -- operations as bytes. Reading checks every limit, for it is the log's guard. */
+#include <stdlib.h>
+
+#include "kv/fsm_priv.h"
+
+static void
+add(struct buf *b, struct str s)
+{
+	fsm_add_varint(b, s.n);
+	buf_add(b, s);
+}
+
+void
+fsm_add_varint(struct buf *b, uint64_t v)
+{
+	uint8_t room[10];
+	struct writer w = wr_of(room, sizeof room);
+
+	wr_varint(&w, v);
+	buf_add(b, wr_done(&w));
+}
+
+void
+fsm_add_be64(struct buf *b, uint64_t v)
+{
+	uint8_t room[8];
+	struct writer w = wr_of(room, sizeof room);
+
+	wr_be64(&w, v);
+	buf_add(b, wr_done(&w));
+}
+
+void
+fsm_add_session(struct buf *b, const struct session_info *s)
+{
+	size_t n = session_write_len(s);
+	char *p = buf_reserve(b, n);
+	struct writer w = wr_of(p, p == NULL ? 0 : n);
+
+	session_write(&w, s);
+	if (p != NULL)
+		buf_commit(b, w.pos);
+}
+
+static void
+kv_write(struct buf *b, const struct kv_op *op)
+{
+	buf_addc(b, (char)op->verb);
+	add(b, op->key);
+	add(b, op->value);
+	fsm_add_varint(b, op->flags);
+	fsm_add_varint(b, op->index);
+	add(b, op->session);
+}
+
+struct str
+fsm_read_text(struct reader *r, size_t max)
+{
+	uint64_t n = rd_varint(r);
+
+	if (n > max)
+		rd_fail(r);
+	return rd_str(r, (size_t)n);
+}
+
+struct uuid
+fsm_read_uuid(struct reader *r)
+{
+	struct uuid id = { { 0 } };
+	const uint8_t *p = rd_take(r, sizeof id.b);
+
+	if (p != NULL)
+		memcpy(id.b, p, sizeof id.b);
+	return id;
+}
+
+static void
+kv_read(struct reader *r, struct kv_op *op, unsigned *unknown)
+{
+	uint8_t verb = rd_u8(r);
+
+	if (verb >= KV_VERBS) {
+		*unknown = verb;
+		rd_fail(r);
+	}
+	op->verb = (enum kv_verb)(verb < KV_VERBS ? verb : 0);
+	op->key = fsm_read_text(r, KEYS_KEY_MAX);
+	op->value = fsm_read_text(r, KEYS_VALUE_MAX);
+	op->flags = rd_varint(r);
+	op->index = rd_varint(r);
+	op->session = fsm_read_text(r, SESSION_TEXT_MAX);
+}
+
+static int
+kv_fits(const struct kv_op *op, struct err *err)
+{
+	if (op->key.n > KEYS_KEY_MAX)
+		return err_set(err, ERR_LIMIT, "the key has %zu bytes, at most %d are kept", op->key.n,
+		    KEYS_KEY_MAX);
+	if (op->value.n > KEYS_VALUE_MAX)
+		return err_set(err, ERR_LIMIT, "the value has %zu bytes, at most %d are kept",
+		    op->value.n, KEYS_VALUE_MAX);
+	if (op->session.n > SESSION_TEXT_MAX)
+		return err_set(err, ERR_LIMIT, "the session id has %zu bytes", op->session.n);
+	return 0;
+}
+
+static void
+body_write(struct buf *b, const struct fsm_op *op)
+{
+	switch (op->command) {
+	case FSM_KV:
+		kv_write(b, &op->kv[0]);
+		break;
+	case FSM_TXN:
+		buf_addc(b, (char)op->kv_count);
+		for (size_t i = 0; i < op->kv_count; i++)
+			kv_write(b, &op->kv[i]);
+		break;
+	case FSM_SESSION_CREATE:
+		fsm_add_session(b, &op->session);
+		break;
+	case FSM_SESSION_END:
+		buf_add(b, str_mem(op->session.id.b, sizeof op->session.id.b));
+		buf_addc(b, (char)op->cause);
+		break;
+	case FSM_REAP:
+		fsm_add_varint(b, op->reap_tombstones);
+		fsm_add_varint(b, op->reap_delays);
+		break;
+	case FSM_RESTORE:
+		add(b, op->snapshot);
+		break;
+	}
+}
+
+int
+fsm_op_write(struct buf *b, const struct fsm_op *op, struct err *err)
+{
+	struct buf own;
+	struct fsm_op check;
+	int code = 0;
+
+	if (op->kv_count > TXN_OPS_MAX)
+		return err_set(err, ERR_LIMIT, "%zu operations, at most %d go together",
+		    op->kv_count, TXN_OPS_MAX);
+	for (size_t i = 0; i < (op->command == FSM_KV ? 1 : op->kv_count) && code == 0; i++)
+		code = kv_fits(&op->kv[i], err);
+	if (code != 0)
+		return code;
+	buf_init(&own, FSM_RESTORE_MAX + 4096);
+	buf_addc(&own, FSM_VERSION);
+	buf_addc(&own, (char)op->command);
+	fsm_add_be64(&own, op->stamp);
+	buf_add(&own, str_mem(op->agent.b, sizeof op->agent.b));
+	fsm_add_be64(&own, op->epoch.counter);
+	fsm_add_be64(&own, op->epoch.nonce);
+	fsm_add_be64(&own, op->request);
+	body_write(&own, op);
+	if (own.full)
+		code = err_set(err, ERR_LIMIT, "the operation is too large");
+	else if (op->command == FSM_SESSION_CREATE && fsm_op_read(buf_str(&own), &check, err) != 0)
+		code = err_set(err, ERR_LIMIT, "the session's texts or checks are over a limit");
+	else
+		buf_add(b, buf_str(&own));
+	if (code == 0 && b->full)
+		code = err_set(err, ERR_MEMORY, "no room for the operation");
+	buf_done(&own);
+	return code;
+}
+
+static void
+body_read(struct reader *r, struct fsm_op *op, unsigned *unknown)
+{
+	uint8_t n;
+
+	switch (op->command) {
+	case FSM_KV:
+		op->kv_count = 1;
+		kv_read(r, &op->kv[0], unknown);
+		break;
+	case FSM_TXN:
+		n = rd_u8(r);
+		if (n > TXN_OPS_MAX)
+			rd_fail(r);
+		for (op->kv_count = 0; op->kv_count < n && rd_ok(r); op->kv_count++)
+			kv_read(r, &op->kv[op->kv_count], unknown);
+		break;
+	case FSM_SESSION_CREATE:
+		session_read(r, &op->session);
+		break;
+	case FSM_SESSION_END:
+		op->session.id = fsm_read_uuid(r);
+		n = rd_u8(r);
+		op->cause = (enum fsm_cause)n;
+		if (n >= FSM_CAUSES)
+			*unknown = n;
+		break;
+	case FSM_REAP:
+		op->reap_tombstones = rd_varint(r);
+		op->reap_delays = rd_varint(r);
+		break;
+	case FSM_RESTORE:
+		op->snapshot = fsm_read_text(r, FSM_RESTORE_MAX);
+		break;
+	}
+}
+
+int
+fsm_op_read(struct str bytes, struct fsm_op *op, struct err *err)
+{
+	struct reader r = rd_of(bytes);
+	uint8_t version = rd_u8(&r), command = rd_u8(&r);
+	unsigned unknown = UINT32_MAX;
+
+	if (!rd_ok(&r))
+		return err_set(err, ERR_INPUT, "an operation of %zu bytes is none", bytes.n);
+	if (version != FSM_VERSION)
+		return err_set(err, ERR_REFUSED,
+		    "an operation of version %u, this program knows version %d", version, FSM_VERSION);
+	if (command < FSM_KV || command > FSM_RESTORE)
+		return err_set(err, ERR_REFUSED, "command %u is not known here", command);
+	memset(op, 0, sizeof *op);
+	op->command = (enum fsm_command)command;
+	op->stamp = rd_be64(&r);
+	op->agent = fsm_read_uuid(&r);
+	op->epoch.counter = rd_be64(&r);
+	op->epoch.nonce = rd_be64(&r);
+	op->request = rd_be64(&r);
+	body_read(&r, op, &unknown);
+	if (unknown != UINT32_MAX)
+		return err_set(err, ERR_REFUSED, "command %u with the kind %u is not known here",
+		    command, unknown);
+	if (!rd_ok(&r) || rd_left(&r) > 0)
+		return err_set(err, ERR_INPUT, "broken operation (command %u, %zu bytes)", command,
+		    bytes.n);
+	return 0;
+}
+
+/* The leader's judgement stands at a fixed place, so the bytes need not be written again. */
+bool
+fsm_stamp(const struct fsm *f, nsec now, char *bytes, size_t n)
+{
+	struct fsm_op *op = malloc(sizeof *op);
+	uint64_t stamp = fsm_index(f);
+	struct writer w;
+
+	if (op == NULL || fsm_op_read(str_mem(bytes, n), op, NULL) != 0) {
+		free(op);
+		return false;
+	}
+	for (size_t i = 0; i < op->kv_count; i++) {
+		uint64_t one = op->kv[i].verb != KV_LOCK
+		                   ? stamp
+		                   : keys_delays_passed(f->keys, now, op->kv[i].key, stamp);
+
+		stamp = one < stamp ? one : stamp;
+	}
+	w = wr_of(bytes + 2, 8);
+	wr_be64(&w, stamp);
+	free(op);
+	return true;
+}
