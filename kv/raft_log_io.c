@@ -2,8 +2,8 @@
  *
  * What keeps a crash harmless:
  *   - a batch is written behind the last synced one, so nothing acknowledged is touched;
- *   - after a failed write its place is zeroed and synced first: what a crash then finds is the
- *     old attempt, zeros or the new one, never a mixture of two;
+ *   - after a failure the queue only grows, so the next attempt writes the same bytes to the same
+ *     place and perhaps more behind: what a crash finds is never a mixture of two histories;
  *   - a new segment is made aside, synced, renamed, and its folder synced before any record
  *     goes into it; its head says where the previous one ended, which seals that one;
  *   - segments are unlinked one at a time, oldest first, so no hole appears.
@@ -287,32 +287,9 @@ log_segment_begin(struct raft_log *log, size_t need, struct err *err)
 		f->close(f, log->handle);
 	log->handle = h;
 	log->size = head.size;
-	log->end = log->dirty_end = SEGMENT_HEAD;
+	log->end = SEGMENT_HEAD;
 	log_segment_add(log, head.sequence, head.nonce);
 	return 0;
-}
-
-/* A write that failed may have left anything behind the end. */
-static int
-log_clean(struct raft_log *log)
-{
-	static const char zeros[1 << 16];
-	struct files *f = log->files;
-	int rc = 0;
-
-	if (log->dirty_end <= log->end)
-		return 0;
-	for (uint64_t at = log->end; at < log->dirty_end && rc == 0; at += sizeof zeros) {
-		uint64_t n = log->dirty_end - at;
-
-		rc = f->write(
-		    f, log->handle, at, zeros, n < sizeof zeros ? (size_t)n : sizeof zeros);
-	}
-	if (rc == 0)
-		rc = f->sync(f, log->handle);
-	if (rc == 0)
-		log->dirty_end = log->end;
-	return rc;
 }
 
 /* Encodes waiting records from `from` on as long as they fit; returns how many. */
@@ -354,16 +331,12 @@ static int
 log_write(struct raft_log *log)
 {
 	struct files *f = log->files;
-	int rc = log_clean(log);
+	int rc = f->write(f, log->handle, log->end, log->out.p, log->out.n);
 
-	if (rc < 0)
-		return rc;
-	log->dirty_end = log->end + log->out.n;
-	rc = f->write(f, log->handle, log->end, log->out.p, log->out.n);
 	if (rc == 0)
 		rc = f->sync(f, log->handle);
 	if (rc == 0)
-		log->end = log->dirty_end;
+		log->end += log->out.n;
 	return rc;
 }
 

@@ -173,7 +173,7 @@ file_resume(struct raft_log *log, const struct file *file, uint64_t end, struct 
 	if (log->handle < 0)
 		return files_err(err, name, "cannot open", log->handle);
 	log->size = (uint32_t)file->bytes.n;
-	log->end = log->dirty_end = end;
+	log->end = end;
 	log->torn = dirt_end > end ? dirt_end - end : 0;
 	for (uint64_t at = end; at < dirt_end && rc == 0; at += sizeof zeros)
 		rc = f->write(f, log->handle, at, zeros,

@@ -393,6 +393,77 @@ a_damaged_byte_is_named(void **unused)
 	crash_disk_free(d);
 }
 
+/* What a torn write left behind the cut must not come back when something is written there. */
+static void
+a_cut_tail_stays_cut(void **unused)
+{
+	struct crash_disk *d = crash_disk_new(), *dark;
+	struct raft_log *log = raft_log_open(&d->calls, &config, NULL);
+	static const char big[920]; /* with its frame: 968 bytes, all of the next sector too */
+	struct raft_log_entry e = { 1, 1, 1, { big, sizeof big } };
+	size_t count;
+
+	(void)unused;
+	assert_int_equal(raft_log_append(log, &e, NULL), 0);
+	e.index = 2;
+	e.type = 66;
+	assert_int_equal(raft_log_append(log, &e, NULL), 0);
+	assert_int_equal(raft_log_flush(log, NULL), 0);
+	raft_log_close(log);
+	dark = crash_disk_after(d, d->op_count - 1, KEEP_TAIL, 1, true); /* entry 2 is whole */
+	log = raft_log_open(&dark->calls, &config, NULL);
+	assert_non_null(log);
+	assert_int_equal(raft_log_last(log), 0);
+	assert_true(raft_log_torn(log) > 900);
+	e.index = 1;
+	assert_int_equal(raft_log_append(log, &e, NULL), 0);
+	assert_int_equal(raft_log_flush(log, NULL), 0);
+	raft_log_close(log);
+	log = raft_log_open(&dark->calls, &config, NULL);
+	assert_non_null(log);
+	raft_log_entries(log, &count);
+	assert_int_equal(count, 1);
+	raft_log_close(log);
+	crash_disk_free(d);
+	crash_disk_free(dark);
+}
+
+static void
+only_what_a_snapshot_covers_is_dropped(void **unused)
+{
+	struct raft_log_config with = config;
+	struct raft_log *log;
+	struct err err;
+	size_t count;
+
+	(void)unused;
+	with.snapshot_term = 1;
+	for (uint64_t up_to = 1; up_to <= 40; up_to++) {
+		struct crash_disk *d = crash_disk_new();
+
+		log = raft_log_open(&d->calls, &config, NULL);
+		fill(log, 20, 2);
+		assert_int_equal(raft_log_drop_prefix(log, up_to, NULL), 0);
+		assert_in_range(raft_log_first(log), 1, up_to + 1);
+		assert_true(up_to < 20 || raft_log_first(log) > 1);
+		raft_log_close(log);
+		with.snapshot_index = up_to;
+		log = raft_log_open(&d->calls, &with, &err);
+		assert_non_null(log);
+		assert_int_equal(raft_log_last(log), 40);
+		assert_in_range(raft_log_first(log), 1, up_to + 1);
+		raft_log_entries(log, &count);
+		assert_int_equal(count, 41 - raft_log_first(log));
+		if (raft_log_first(log) > 1) { /* without the snapshot there is a hole */
+			assert_null(raft_log_open(&d->calls, &config, &err));
+			assert_int_equal(err.code, ERR_INPUT);
+			assert_non_null(strstr(err.text, "missing"));
+		}
+		raft_log_close(log);
+		crash_disk_free(d);
+	}
+}
+
 static void
 a_full_disk_is_said_and_then_forgotten(void **unused)
 {
@@ -552,6 +623,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_crash_after_any_call_loses_nothing_acknowledged),
 		cmocka_unit_test(a_damaged_byte_is_named),
+		cmocka_unit_test(a_cut_tail_stays_cut),
+		cmocka_unit_test(only_what_a_snapshot_covers_is_dropped),
 		cmocka_unit_test(a_full_disk_is_said_and_then_forgotten),
 		cmocka_unit_test(a_batch_is_one_write_and_one_sync),
 		cmocka_unit_test(what_does_not_follow_is_refused),
