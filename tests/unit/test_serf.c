@@ -132,6 +132,38 @@ intents_about_oneself_are_refuted(void **unused)
 	assert_int_equal(serf_stats(net->nodes[B].serf).refutations, 2);
 	net_kill(net, B); /* the prune was refuted, too */
 	assert_string_equal(net_state(net, A, B), "failed");
+	assert_int_equal(serf_force_leave(net->nodes[A].serf, net->now, STR("b"), false, NULL), 0);
+	net_drain(net, A);
+	assert_string_equal(net_state(net, A, B), "left");
+}
+
+/* Who left is told with the time of the last intent; to win over it the leave is newer by one. */
+static void
+left_members_of_a_peer_win_over_equal_times(void **unused)
+{
+	struct serf_message join = { .type = SERF_JOIN, .u.intent = { 30, STR("c"), false } };
+	struct serf_status status = { STR("c"), 30 };
+	struct str left = STR("c");
+	struct serf_message m = { .type = SERF_PUSH_PULL,
+		.u.push_pull = { .ltime = 31,
+		    .status = &status,
+		    .status_count = 1,
+		    .left = &left,
+		    .left_count = 1 } };
+	uint8_t room[256];
+	struct writer w = wr_of(room, sizeof room);
+	struct addr from = { .family = ADDR_V4 };
+	struct serf_member c;
+
+	(void)unused;
+	net_kill(net, C);
+	net_give(net, A, &join);
+	serf_write(&w, &m);
+	assert_int_equal(
+	    serf_state_merge(net->nodes[A].serf, net->now, &from, false, wr_done(&w), NULL), 0);
+	assert_true(serf_member_find(net->nodes[A].serf, STR("c"), &c));
+	assert_int_equal(c.state, SERF_LEFT);
+	assert_int_equal(c.ltime, 31);
 }
 
 static void
@@ -400,6 +432,7 @@ main(void)
 		STORY(who_comes_back_is_alive_and_stays_so),
 		STORY(old_news_of_a_leave_does_not_take_the_returned),
 		STORY(intents_about_oneself_are_refuted),
+		STORY(left_members_of_a_peer_win_over_equal_times),
 		STORY(force_leave_turns_failed_into_left),
 		STORY(what_was_pruned_is_not_revived_by_old_gossip),
 		STORY(intents_wait_for_unknown_members),
