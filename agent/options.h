@@ -131,10 +131,11 @@ int options_advertise_choose(const struct addr *, size_t count, struct addr *out
 int options_reload(struct options *, const struct options *fresh, char *changed, size_t cap,
     struct err *);
 
-/* One file (JSON) or all *.json of a folder, in order of name, on top of what is there. */
+/* One file (HCL when it ends in .hcl, else JSON), or all *.json and *.hcl of a folder in order of
+ * name, on top of what is there. */
 int config_file_read(struct options *, struct str path, struct err *);
 int config_dir_read(struct options *, struct str path, struct err *);
-/* The same of text; `name` stands in errors where a path would. */
+/* The same of text; `name` stands where a path would. */
 int config_text_read(struct options *, struct str name, struct str text, struct err *);
 
 /* Sets one option from text, as a flag does. Lists and maps grow by one. */

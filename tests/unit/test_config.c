@@ -261,14 +261,24 @@ the_later_word_counts(void **unused)
 	assert_int_equal(o.dns_port, 1);
 	assert_str(o.node_name, "b");
 	options_done(&o);
-	write_file(folder, "c.hcl", "a = 1");
+	write_file(folder, "aa.hcl", "ports { http = 7, dns = 7 } alt_domain = \"x\"");
+	assert_int_equal(options_read(&o, 7, argv, &help, &err), 0);
+	assert_int_equal(o.dns_port, 1); /* b.json comes after aa.hcl */
+	assert_str(o.alt_domain, "x");
+	options_done(&o);
+	write_file(folder, "c.hcl", "server = true\na = 1");
 	assert_int_equal(options_read(&o, 7, argv, &help, &err), ERR_INPUT);
-	assert_non_null(strstr(err.text, "c.hcl: this version reads JSON, not HCL"));
+	assert_non_null(strstr(err.text, "c.hcl: unknown key \"a\""));
+	options_done(&o);
+	write_file(folder, "c.hcl", "server = true\na = x");
+	assert_int_equal(options_read(&o, 7, argv, &help, &err), ERR_INPUT);
+	assert_non_null(strstr(err.text, "c.hcl:2: a text must stand in quotes"));
 	options_done(&o);
 	remove_file(folder, "a.json");
 	remove_file(folder, "b.json");
 	remove_file(folder, "a.txt");
 	remove_file(folder, "c.hcl");
+	remove_file(folder, "aa.hcl");
 	assert_int_equal(rmdir(folder), 0);
 }
 

@@ -217,7 +217,7 @@ mistakes_are_named_in_one_line(void **unused)
 		{ "-dev -config-dir /nonexistent",
 		    "cannot read the folder /nonexistent: No such file or directory" },
 		{ "-dev -config-file /nonexistent.hcl",
-		    "/nonexistent.hcl: this version reads JSON, not HCL" },
+		    "cannot read /nonexistent.hcl: No such file or directory" },
 	};
 
 	(void)unused;
