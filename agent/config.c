@@ -182,6 +182,30 @@ config_object(
 	return 0;
 }
 
+/* Services and checks are no options: taken out of the object before it is walked. */
+static int
+config_definitions(struct options *o, json_t *root, struct str file, struct err *err)
+{
+	const char *key;
+	json_t *v;
+	void *next;
+
+	json_object_foreach_safe (root, next, key, v) {
+		const struct option *row = option_by_key(str_of(key));
+		int rc;
+
+		if (row == NULL || row->type != OPTION_DEFINITION)
+			continue;
+		rc = json_is_null(v) ? 0
+				     : definitions_read(&o->definitions, &o->arena, file, row->key,
+					   v, str_starts(str_of(row->key), STR("check")), err);
+		if (rc < 0)
+			return rc;
+		json_object_del(root, key);
+	}
+	return 0;
+}
+
 int
 config_text_read(struct options *o, struct str name, struct str text, struct err *err)
 {
@@ -195,6 +219,8 @@ config_text_read(struct options *o, struct str name, struct str text, struct err
 	if (rc == 0 && !json_is_object(root))
 		rc =
 		    err_set(err, ERR_INPUT, "must hold one JSON object, not %s", config_kind(root));
+	if (rc == 0)
+		rc = config_definitions(o, root, name, err);
 	if (rc == 0)
 		rc = config_object(o, root, path, 0, err);
 	json_decref(root);

@@ -535,9 +535,11 @@ hcl_key(struct hcl *h, struct buf *key)
 	} else {
 		return hcl_expected(h, "a key");
 	}
-	if (memchr(buf_str(key).p, '\0', buf_str(key).n) != NULL || !utf8_valid(buf_str(key)))
+	if (buf_str(key).n == 0)
+		return hcl_fail(h, "a key may not be empty");
+	if (str_find(buf_str(key), '\0') < buf_str(key).n || !utf8_valid(buf_str(key)))
 		return hcl_fail(h, "this key is not UTF-8 text");
-	return buf_str(key).n == 0 ? hcl_fail(h, "a key may not be empty") : 0;
+	return 0;
 }
 
 /* Labels and the block behind a key: each label an object in a list around it. */

@@ -282,6 +282,42 @@ the_later_word_counts(void **unused)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static void
+services_and_checks_are_defined(void **unused)
+{
+	struct options o;
+	struct err err = { 0 };
+	const struct definition *d;
+
+	(void)unused;
+	assert_int_equal(options_init(&o, &err), 0);
+	assert_int_equal(config_text_read(&o, STR("a.hcl"),
+	    STR("service { name = \"web\" meta { a_b = \"1\" } check { ttl = \"9s\" "
+		"deregister_critical_service_after = \"1m\" } } service { name = \"db\" "
+		"checks = [ { tcp = \"x:1\" interval = \"2s\" } ] }"), &err), 0);
+	assert_int_equal(config_text_read(&o, STR("b.json"),
+	    STR("{\"Checks\": [{\"id\": \"c\", \"name\": \"n\", \"ttl\": \"1s\"}], "
+		"\"services\": null}"), &err), 0);
+	assert_int_equal(o.definitions.count, 3);
+	d = o.definitions.first;
+	assert_str(d->where, "a.hcl: service \"web\"");
+	assert_str(d->service.service.meta[0].key, "a_b");
+	assert_int_equal(d->service.check_count, 1);
+	assert_int_equal(d->service.checks[0].deregister_after, 60 * NSEC_SEC);
+	d = d->next;
+	assert_str(d->service.service.name, "db");
+	assert_str(d->service.checks[0].tcp, "x:1");
+	d = d->next;
+	assert_true(d->is_check);
+	assert_str(d->check.id, "c");
+	assert_null(d->next);
+	assert_int_equal(config_text_read(&o, STR("c.json"),
+	    STR("{\"service\": {\"name\": \"x\", \"check\": {\"interval\": \"1s\"}}}"), &err),
+	    ERR_INPUT);
+	assert_memory_equal(err.text, "c.json: service \"x\": ", 21);
+	options_done(&o);
+}
+
 int
 main(void)
 {
@@ -294,6 +330,7 @@ main(void)
 		cmocka_unit_test(mistakes_name_file_and_key),
 		cmocka_unit_test(every_truncation_is_an_error),
 		cmocka_unit_test(the_later_word_counts),
+		cmocka_unit_test(services_and_checks_are_defined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
