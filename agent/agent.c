@@ -424,6 +424,8 @@ agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct 
 		rc = err_wrap(err, "-docker-tags");
 	if (rc == 0)
 		rc = options_reload(a->options, &fresh, changed, cap, err);
+	if (rc == 0)
+		rc = definitions_apply(&fresh.definitions, a->local, now, err);
 	options_done(&fresh);
 	if (rc < 0)
 		return rc;
@@ -543,6 +545,7 @@ agent_registrations_open(struct agent *a, struct now now, struct err *err)
 		.store = a->store,
 		.self = a->identity.id,
 		.scripts_enabled = a->options->enable_script_checks,
+		.local_scripts_enabled = a->options->enable_local_script_checks,
 		.services_max = AGENT_SERVICES_MAX,
 		.check_update_interval = a->options->check_update_interval,
 	};
@@ -560,6 +563,8 @@ agent_registrations_open(struct agent *a, struct now now, struct err *err)
 		rc = agent_self_publish(a, now, err);
 	if (rc == 0)
 		rc = local_restore(a->local, now, err);
+	if (rc >= 0)
+		rc = definitions_apply(&a->options->definitions, a->local, now, err);
 	if (rc >= 0)
 		rc = external_restore(a->external, now, err);
 	return rc < 0 ? rc : 0;

@@ -1,4 +1,4 @@
-/* agent/config.c -- JSON config files onto the table of options.
+/* agent/config.c -- config files, JSON and HCL, onto the table of options.
  *
  * Objects are walked down to a row of the table: its key is the path of member names between
  * dots. In order: values by the row's type; the walk; one file; one folder. Consul's habits are
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/hcl.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -181,16 +182,45 @@ config_object(
 	return 0;
 }
 
+/* Services and checks are no options: taken out of the object before it is walked. */
+static int
+config_definitions(struct options *o, json_t *root, struct str file, struct err *err)
+{
+	const char *key;
+	json_t *v;
+	void *next;
+
+	json_object_foreach_safe (root, next, key, v) {
+		const struct option *row = option_by_key(str_of(key));
+		int rc;
+
+		if (row == NULL || row->type != OPTION_DEFINITION)
+			continue;
+		rc = json_is_null(v) ? 0
+				     : definitions_read(&o->definitions, &o->arena, file, row->key,
+					   v, str_starts(str_of(row->key), STR("check")), err);
+		if (rc < 0)
+			return rc;
+		json_object_del(root, key);
+	}
+	return 0;
+}
+
 int
 config_text_read(struct options *o, struct str name, struct str text, struct err *err)
 {
 	char path[CONFIG_PATH_MAX];
 	json_t *root = NULL;
-	int rc = json_read(text, &root, err);
+	bool hcl = str_ends(name, STR(".hcl"));
+	int rc = hcl ? hcl_read(name, text, &root, err) : json_read(text, &root, err);
 
+	if (rc < 0 && hcl) /* names the file itself, with the line */
+		return rc;
 	if (rc == 0 && !json_is_object(root))
 		rc =
 		    err_set(err, ERR_INPUT, "must hold one JSON object, not %s", config_kind(root));
+	if (rc == 0)
+		rc = config_definitions(o, root, name, err);
 	if (rc == 0)
 		rc = config_object(o, root, path, 0, err);
 	json_decref(root);
@@ -234,10 +264,7 @@ config_file_read(struct options *o, struct str path, struct err *err)
 	int rc;
 
 	buf_init(&text, CONFIG_FILE_BYTES_MAX);
-	if (str_ends(path, STR(".hcl")))
-		rc = err_set(err, ERR_INPUT, "%s: this version reads JSON, not HCL", name);
-	else
-		rc = config_load(name, &text, err);
+	rc = config_load(name, &text, err);
 	if (rc == 0)
 		rc = config_text_read(o, path, buf_str(&text), err);
 	buf_done(&text);

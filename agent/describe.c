@@ -218,6 +218,8 @@ describe_key_type(const struct option *row)
 		return "object of texts";
 	case OPTION_TTLS:
 		return "object of times";
+	case OPTION_DEFINITION:
+		return "object or list of objects";
 	default:
 		return "text";
 	}

@@ -62,6 +62,7 @@ struct local_config {
 	struct journal *journal; /* borrowed; NULL: nothing is kept */
 	struct uuid self;
 	bool scripts_enabled;
+	bool local_scripts_enabled; /* in config files, even when not elsewhere */
 	size_t services_max;        /* 0: no limit but the store's */
 	nsec check_update_interval; /* between changes of output alone; 0: 5 minutes */
 };

@@ -243,6 +243,9 @@ input_check(struct stage *s, const struct check_def *given, const struct service
     size_t i, size_t count, struct staged_check *out, struct err *err)
 {
 	struct staged_check c = { .def = *given, .with_service = service != NULL };
+	const struct local_config *config = &s->local->config;
+	bool scripts = config->scripts_enabled ||
+		       (config->local_scripts_enabled && s->source == LOCAL_CONFIG);
 	enum check_status first = CHECK_CRITICAL;
 	struct buf cut;
 	struct str output;
@@ -252,7 +255,7 @@ input_check(struct stage *s, const struct check_def *given, const struct service
 		return err_set(err, ERR_INPUT, "Missing check name");
 	if (given->status.n > 0 && !check_status_parse(given->status, &first) && service == NULL)
 		return err_set(err, ERR_INPUT, "Bad check status");
-	if ((rc = check_def_validate(given, s->local->config.scripts_enabled, err)) != 0)
+	if ((rc = check_def_validate(given, scripts, err)) != 0)
 		return rc;
 	if (given->status.n > 0 && !check_status_parse(given->status, &first))
 		return err_set(

@@ -74,7 +74,8 @@ stage_compare(struct stage *s)
 static bool
 stage_removes(const struct stage *s, const struct local_check *c)
 {
-	return s->replace_checks && !c->named && c->source == s->source;
+	return s->replace_checks && !c->named && c->source == s->source &&
+	       (c->with_service || s->source != LOCAL_CONFIG); /* files name the others, too */
 }
 
 /* ---- the store ---- */

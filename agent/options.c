@@ -247,6 +247,8 @@ option_set_text(struct options *o, const struct option *row, struct str value, s
 			return err_set(err, ERR_INPUT, "\"" STR_FMT "\" is not of the form %s",
 			    STR_ARG(value), row->value);
 		return option_add_pair(o, row, value, rest, err);
+	case OPTION_DEFINITION:
+		return err_set(err, ERR_INPUT, "stands in config files only");
 	case OPTION_IGNORED:
 	case OPTION_LATER:
 		return option_note_unused(o, row, str_of(row->key), err);
@@ -447,6 +449,7 @@ option_equal(const struct options *a, const struct options *b, const struct opti
 	case OPTION_TTLS:
 		return n == m && option_ttls_equal(*(struct option_ttl *const *)x,
 				     *(struct option_ttl *const *)y, n);
+	case OPTION_DEFINITION: /* definitions_apply() compares */
 	case OPTION_IGNORED:
 	case OPTION_LATER:
 		break;

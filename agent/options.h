@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/definition.h"
 #include "agent/duration.h"
 #include "base/addr.h"
 #include "base/arena.h"
@@ -59,6 +60,7 @@ struct options {
 	int64_t http_max_conns_per_client, http_max_conns;
 	/* addresses.*: where one protocol listens, instead of -client */
 	struct str http_address, dns_address;
+	struct definitions definitions; /* of services and checks, in config files */
 	struct option_unused *unused; /* each once */
 	size_t unused_count;
 	/* docker */
@@ -88,6 +90,7 @@ enum option_type {
 	OPTION_LIST,    /* every use adds one */
 	OPTION_MAP,     /* flag: key:value; file: an object of texts */
 	OPTION_TTLS,    /* file: an object of durations */
+	OPTION_DEFINITION, /* file: services or checks, as definition.h has them */
 	OPTION_IGNORED, /* Consul's, means nothing here: a line in the log */
 	OPTION_LATER,   /* Consul's, would matter, not in this version: a warning, unless the value
 	                 * switches it off, as it is */
@@ -131,10 +134,11 @@ int options_advertise_choose(const struct addr *, size_t count, struct addr *out
 int options_reload(struct options *, const struct options *fresh, char *changed, size_t cap,
     struct err *);
 
-/* One file (JSON) or all *.json of a folder, in order of name, on top of what is there. */
+/* One file (HCL when it ends in .hcl, else JSON), or all *.json and *.hcl of a folder in order of
+ * name, on top of what is there. */
 int config_file_read(struct options *, struct str path, struct err *);
 int config_dir_read(struct options *, struct str path, struct err *);
-/* The same of text; `name` stands in errors where a path would. */
+/* The same of text; `name` stands where a path would. */
 int config_text_read(struct options *, struct str name, struct str text, struct err *);
 
 /* Sets one option from text, as a flag does. Lists and maps grow by one. */

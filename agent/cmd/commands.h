@@ -13,6 +13,7 @@ const struct command *command_find(const char *name); /* NULL: none */
 
 int cmd_agent(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
+int cmd_validate(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv); /* of the program, or of one sub-command */
 

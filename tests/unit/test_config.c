@@ -261,15 +261,61 @@ the_later_word_counts(void **unused)
 	assert_int_equal(o.dns_port, 1);
 	assert_str(o.node_name, "b");
 	options_done(&o);
-	write_file(folder, "c.hcl", "a = 1");
+	write_file(folder, "aa.hcl", "ports { http = 7, dns = 7 } alt_domain = \"x\"");
+	assert_int_equal(options_read(&o, 7, argv, &help, &err), 0);
+	assert_int_equal(o.dns_port, 1); /* b.json comes after aa.hcl */
+	assert_str(o.alt_domain, "x");
+	options_done(&o);
+	write_file(folder, "c.hcl", "server = true\na = 1");
 	assert_int_equal(options_read(&o, 7, argv, &help, &err), ERR_INPUT);
-	assert_non_null(strstr(err.text, "c.hcl: this version reads JSON, not HCL"));
+	assert_non_null(strstr(err.text, "c.hcl: unknown key \"a\""));
+	options_done(&o);
+	write_file(folder, "c.hcl", "server = true\na = x");
+	assert_int_equal(options_read(&o, 7, argv, &help, &err), ERR_INPUT);
+	assert_non_null(strstr(err.text, "c.hcl:2: a text must stand in quotes"));
 	options_done(&o);
 	remove_file(folder, "a.json");
 	remove_file(folder, "b.json");
 	remove_file(folder, "a.txt");
 	remove_file(folder, "c.hcl");
+	remove_file(folder, "aa.hcl");
 	assert_int_equal(rmdir(folder), 0);
+}
+
+static void
+services_and_checks_are_defined(void **unused)
+{
+	struct options o;
+	struct err err = { 0 };
+	const struct definition *d;
+
+	(void)unused;
+	assert_int_equal(options_init(&o, &err), 0);
+	assert_int_equal(config_text_read(&o, STR("a.hcl"),
+	    STR("service { name = \"web\" meta { a_b = \"1\" } check { ttl = \"9s\" "
+		"deregister_critical_service_after = \"1m\" } } service { name = \"db\" "
+		"checks = [ { tcp = \"x:1\" interval = \"2s\" } ] }"), &err), 0);
+	assert_int_equal(config_text_read(&o, STR("b.json"),
+	    STR("{\"Checks\": [{\"id\": \"c\", \"name\": \"n\", \"ttl\": \"1s\"}], "
+		"\"services\": null}"), &err), 0);
+	assert_int_equal(o.definitions.count, 3);
+	d = o.definitions.first;
+	assert_str(d->where, "a.hcl: service \"web\"");
+	assert_str(d->service.service.meta[0].key, "a_b");
+	assert_int_equal(d->service.check_count, 1);
+	assert_int_equal(d->service.checks[0].deregister_after, 60 * NSEC_SEC);
+	d = d->next;
+	assert_str(d->service.service.name, "db");
+	assert_str(d->service.checks[0].tcp, "x:1");
+	d = d->next;
+	assert_true(d->is_check);
+	assert_str(d->check.id, "c");
+	assert_null(d->next);
+	assert_int_equal(config_text_read(&o, STR("c.json"),
+	    STR("{\"service\": {\"name\": \"x\", \"check\": {\"interval\": \"1s\"}}}"), &err),
+	    ERR_INPUT);
+	assert_memory_equal(err.text, "c.json: service \"x\": ", 21);
+	options_done(&o);
 }
 
 int
@@ -284,6 +330,7 @@ main(void)
 		cmocka_unit_test(mistakes_name_file_and_key),
 		cmocka_unit_test(every_truncation_is_an_error),
 		cmocka_unit_test(the_later_word_counts),
+		cmocka_unit_test(services_and_checks_are_defined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
