@@ -432,7 +432,9 @@ leaving_spreads_and_stays_put(void **unused)
 	one_dead(o, "me", 1, "b");
 	one_alive(o, "me", 9);
 	one_suspect(o, "me", 1, "b");
+	one_pass(o, NSEC_SEC);
 	one_told(o, ""); /* no refutation any more */
+	one_state(o, "me", "left 1");
 	one_free(o);
 }
 
