@@ -179,7 +179,8 @@ intent_buffer(struct serf *s, struct str name, uint64_t ltime, bool leave, bool 
 	return true;
 }
 
-/* What waited for this member comes true. */
+/* What waited for this member comes true. A certificate has done its duty: SWIM lets nobody back
+ * but who proves to live, perhaps without a join intent, when only a link had been away. */
 static void
 intent_apply(struct serf *s, struct member *m)
 {
@@ -188,7 +189,7 @@ intent_apply(struct serf *s, struct member *m)
 	if (i == NULL)
 		return;
 	m->m.ltime = i->ltime;
-	if (i->leave && m != s->self)
+	if (i->leave && !i->pruned && m != s->self)
 		member_state(s, m, SERF_LEAVING);
 	intent_drop(s, i);
 }
@@ -203,7 +204,8 @@ member_prune(struct serf *s, struct member *m)
 	if (a != NULL)
 		a->peer_name = m->m.name;
 	member_tell(s, m, SERF_REAPED);
-	intent_buffer(s, m->m.name, m->m.ltime, true, true);
+	if (m->m.state == SERF_LEFT)
+		intent_buffer(s, m->m.name, m->m.ltime, true, true);
 	member_drop(s, m);
 }
 

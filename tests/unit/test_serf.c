@@ -282,6 +282,10 @@ the_gone_are_tried_again_and_reaped_after_three_days(void **unused)
 	net_story(net, "a: member-reap c\na: member-reap b\n");
 	assert_int_equal(serf_member_count(net->nodes[A].serf, SERF_NONE), 1);
 	assert_int_equal(serf_stats(net->nodes[A].serf).reaped, 2);
+	net_member_alive(net, A, C); /* links that come back after days, without any join */
+	net_member_alive(net, A, B);
+	assert_string_equal(net_state(net, A, C), "alive");
+	assert_string_equal(net_state(net, A, B), "alive");
 }
 
 static void
