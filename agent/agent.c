@@ -415,6 +415,7 @@ agent_on_stop(evutil_socket_t fd, short what, void *arg)
 static int
 agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct err *err)
 {
+	struct err refused = { 0 };
 	struct options fresh;
 	bool help;
 	int rc = options_read(&fresh, a->argc, a->argv, &help, err);
@@ -424,8 +425,9 @@ agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct 
 		rc = err_wrap(err, "-docker-tags");
 	if (rc == 0)
 		rc = options_reload(a->options, &fresh, changed, cap, err);
-	if (rc == 0)
-		rc = definitions_apply(&fresh.definitions, a->local, now, err);
+	if (rc == 0 && definitions_apply(&fresh.definitions, a->local, now, &refused) < 0)
+		log_error("agent", "not every service and check of the config files is taken: %s",
+		    refused.text);
 	options_done(&fresh);
 	if (rc < 0)
 		return rc;
