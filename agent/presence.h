@@ -1,0 +1,68 @@
+/* agent/presence.h -- whose services are shown: from what membership says to what the store does.
+ *
+ * A core without I/O. Membership's word is not always the last (RULES 6, 16, 17): a node that
+ * announced its restart is hidden only after its grace; who loses more than half of the members at
+ * once is likely cut off itself and keeps showing them; the third flap within a minute waits; and an
+ * option holds back from hiding more than a share of a service at once.
+ *
+ *     presence_member() / presence_restarts() / presence_tick()
+ *     while (presence_next(p, &show)) store_member(…)
+ */
+#ifndef AGENT_PRESENCE_H
+#define AGENT_PRESENCE_H
+
+#include <stdbool.h>
+
+#include "base/nsec.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "kv/store.h"
+
+#define PRESENCE_CUT_OFF_MAX (10 * NSEC_MIN) /* how long we presume to be the one cut off */
+#define PRESENCE_FLAP_WINDOW (60 * NSEC_SEC)
+
+struct presence_config {
+	struct uuid self;
+	nsec suspicion;      /* the time within which losing more than half counts as being cut off */
+	nsec restart_max;    /* longest grace that is granted to who restarts; 0: 10 min */
+	nsec certificate;    /* life of a certificate: twice the reap time */
+	unsigned hold_share; /* percent of a service's instances hidden at once; 0: no limit */
+	nsec hold_max;       /* holding back ends by itself; 0: 5 min */
+	unsigned damp_flaps; /* more flaps than this within the window wait for its end; 0: 2 */
+	const struct store *store; /* borrowed; read for hold_share only; may be NULL without it */
+};
+
+enum presence_word { /* membership's */
+	PRESENCE_ALIVE,   /* also suspect */
+	PRESENCE_FAILED,
+	PRESENCE_LEFT,    /* left, forced out, or replaced */
+	PRESENCE_REAPED,  /* or pruned */
+};
+
+struct presence_show { /* for store_member() */
+	struct uuid id;
+	enum store_member_state state;
+	nsec certificate_until; /* with GONE */
+	const char *why;        /* for the log: "failed", "held back: …"; static */
+};
+
+struct presence;
+
+struct presence *presence_new(const struct presence_config *, nsec now);
+void presence_free(struct presence *);
+
+void presence_member(struct presence *, nsec now, const struct uuid *id, enum presence_word);
+void presence_restarts(struct presence *, nsec now, const struct uuid *id, nsec grace);
+void presence_configure(struct presence *, unsigned hold_share, unsigned damp_flaps);
+void presence_tick(struct presence *, nsec now);
+nsec presence_deadline(const struct presence *);
+bool presence_next(struct presence *, struct presence_show *out);
+
+bool presence_cut_off(const struct presence *); /* we presume so now */
+struct presence_stats {
+	size_t members, failed, kept; /* kept: failed, and shown all the same */
+	uint64_t cut_offs, restarts, damped, held;
+};
+struct presence_stats presence_stats(const struct presence *);
+
+#endif
