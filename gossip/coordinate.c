@@ -307,6 +307,8 @@ coordinates_begin(struct coordinates *c, const struct serf_coordinate *ours)
 	if (!coordinate_valid(ours))
 		return false;
 	c->ours = *ours;
+	for (int i = 0; i < ADJUSTMENT_WINDOW; i++)
+		c->adjustments[i] = 2 * ours->adjustment; /* so that the next one changes little */
 	return true;
 }
 
