@@ -172,7 +172,7 @@ in_new(struct gossip_io *io, int fd, const struct addr *peer)
 		return;
 	}
 	io->stats.streams_in++;
-	s = gossip_stream_new(io, peer, false, GOSSIP_STREAM_TIME);
+	s = gossip_stream_new(io, peer, false, io->config.stream_time);
 	s->in = stream_in_new(io->config.frame, false);
 	if (!gossip_stream_attach(s, fd, on_in_readable, on_in_writable) ||
 	    event_add(s->readable, NULL) != 0)

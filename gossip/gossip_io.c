@@ -221,6 +221,10 @@ gossip_io_new(const struct gossip_io_config *config, struct gossip_io **out, str
 	int rc;
 
 	io->config = *config;
+	if (config->stream_time == 0)
+		io->config.stream_time = GOSSIP_STREAM_TIME;
+	if (config->bytes_max == 0)
+		io->config.bytes_max = GOSSIP_BYTES_MAX;
 	io->listener = -1;
 	TAILQ_INIT(&io->streams);
 	TAILQ_INIT(&io->waiting);

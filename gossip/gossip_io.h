@@ -34,6 +34,8 @@ struct gossip_io_config {
 	struct addr bind;                 /* with port; any address is fine */
 	const struct frame_config *frame; /* borrowed; may change between calls, but keys and label
 	                                   * that were in it live as long as we do */
+	nsec stream_time;                 /* 0: GOSSIP_STREAM_TIME */
+	size_t bytes_max;                 /* 0: GOSSIP_BYTES_MAX */
 	void *arg;
 	/* A datagram, unframed down to single messages (walked out of compounds): called for each
 	 * message in its order, then turn_done() once after a turn's reading, so that cores are

@@ -177,7 +177,7 @@ gossip_stream_weigh(struct gossip_stream *s)
 
 	io->stats.bytes_now += held - s->held;
 	s->held = held;
-	if (io->stats.bytes_now <= GOSSIP_BYTES_MAX)
+	if (io->stats.bytes_now <= io->config.bytes_max)
 		return true;
 	TAILQ_FOREACH (other, &io->streams, link)
 		if (other->held > largest->held)
