@@ -15,9 +15,9 @@
 static struct world {
 	struct join *join;
 	nsec now;
-	const char *names[4][5];  /* a name, then its addresses */
-	const char *alive[8];     /* addresses with an agent */
-	bool mute;                /* nothing is answered */
+	const char *names[4][5]; /* a name, then its addresses */
+	const char *alive[8];    /* addresses with an agent */
+	bool mute;               /* nothing is answered */
 	struct buf story;
 	size_t tries, resolves, most; /* most: tries under way at once */
 	uint64_t pending[64];         /* with mute: what was asked */
@@ -217,8 +217,8 @@ nobody_reached_ends_the_start_with_the_reasons(void **unused)
 	story("resolve nowhere\ntry 10.0.0.3:9301\ntry [fd00::3]:8301\n");
 	assert_int_equal(w.failed, 1);
 	assert_string_equal(w.failure, "Failed to resolve nowhere: no such host; Failed to join "
-	                               "10.0.0.3:9301: connection refused; Failed to join "
-	                               "[fd00::3]:8301: connection refused");
+				       "10.0.0.3:9301: connection refused; Failed to join "
+				       "[fd00::3]:8301: connection refused");
 }
 
 static void
@@ -228,7 +228,8 @@ one_reached_is_enough(void **unused)
 	w.alive[0] = "10.0.0.1:8301";
 	begin("nowhere 10.0.0.1 10.0.0.3", "", "", 0);
 	assert_int_equal(w.failed, 0);
-	story("resolve nowhere\ntry 10.0.0.1:8301\ntry 10.0.0.3:8301\nlog join completed agents=1\n");
+	story(
+	    "resolve nowhere\ntry 10.0.0.1:8301\ntry 10.0.0.3:8301\nlog join completed agents=1\n");
 }
 
 static void
@@ -271,14 +272,15 @@ every_form_of_a_target_is_read(void **unused)
 		if (join_target_parse(str_of(bad[i]), 8301, &t, &err) != ERR_INPUT)
 			fail_msg("\"%s\" was taken", bad[i]);
 	assert_string_equal(err.text, "\"host/1\" is not an address or a host name, with or "
-	                              "without a port (1-65535)");
+				      "without a port (1-65535)");
 	memset(longer, 'a', sizeof longer);
 	assert_int_equal(
 	    join_target_parse(str_mem(longer, sizeof longer), 8301, &t, &err), ERR_INPUT);
-	assert_int_equal(join_target_parse(STR("provider=aws secret_access_key=hidden"), 8301, &t,
-			     &err), ERR_INPUT);
+	assert_int_equal(
+	    join_target_parse(STR("provider=aws secret_access_key=hidden"), 8301, &t, &err),
+	    ERR_INPUT);
 	assert_string_equal(err.text, "muster does not ask cloud providers for hosts "
-	                              "(provider=...); name hosts or addresses");
+				      "(provider=...); name hosts or addresses");
 }
 
 static void
@@ -316,8 +318,9 @@ retry_goes_on_until_somebody_answers(void **unused)
 	(void)unused;
 	begin("", "10.0.0.1 10.0.0.9", "", 0);
 	assert_int_equal(w.tries, 1);
-	story("try 10.0.0.1:8301\nlog retry-join failed, again in 1s: Failed to join 10.0.0.1:8301: "
-	      "connection refused\n");
+	story(
+	    "try 10.0.0.1:8301\nlog retry-join failed, again in 1s: Failed to join 10.0.0.1:8301: "
+	    "connection refused\n");
 	pass(33 * NSEC_SEC); /* after 1, 3, 7 and 15 s, and one more within a sixteenth of 31 s */
 	assert_in_range(w.tries, 5, 6);
 	w.tries = 0;
@@ -484,13 +487,13 @@ requests_are_answered(void **unused)
 	assert_int_equal(w.answers, 2);
 	assert_int_equal(w.joined, 0);
 	assert_string_equal(w.answer, "1 error occurred:\n\t* Failed to join 10.0.0.3:8301: "
-	                              "connection refused\n\n");
+				      "connection refused\n\n");
 	join_request(w.join, w.now, STR("no where"));
 	drain();
 	assert_int_equal(w.answers, 3);
 	assert_int_equal(w.joined, 0);
 	assert_string_equal(w.answer, "\"no where\" is not an address or a host name, with or "
-	                              "without a port (1-65535)");
+				      "without a port (1-65535)");
 	join_request(w.join, w.now, STR("10.0.0.9"));
 	drain();
 	assert_int_equal(w.answers, 4);
@@ -520,10 +523,9 @@ everything_is_bounded(void **unused)
 {
 	static struct str targets[300];
 	static char texts[300][16];
-	struct join_config config = { .retry = targets,
-		.retry_count = 300,
-		.port = 8301,
-		.self = addr_of("10.0.0.9") };
+	struct join_config config = {
+		.retry = targets, .retry_count = 300, .port = 8301, .self = addr_of("10.0.0.9")
+	};
 
 	(void)unused;
 	for (size_t i = 0; i < 300; i++) {
@@ -575,7 +577,7 @@ answers_to_nothing_are_ignored(void **unused)
 	drain();
 	assert_int_equal(w.failed, 1);
 	assert_string_equal(w.failure, "Failed to join 10.0.0.1:8301: a b; Failed to resolve name: "
-	                               "no answer");
+				       "no answer");
 }
 
 static void
