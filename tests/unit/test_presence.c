@@ -415,6 +415,132 @@ what_was_never_seen_alive_is_not_lost(void **unused)
 }
 
 static void
+tale_refused(struct tale *t, char name)
+{
+	struct uuid id = tale_id(name);
+
+	presence_refused(t->p, t->now, &id);
+	tale_drain(t);
+}
+
+static void
+who_is_refused_is_dead_and_no_sign_of_a_cut(void **unused)
+{
+	struct tale t = tale_of(NULL, "ab");
+
+	(void)unused;
+	tale_refused(&t, 'a');
+	tale_refused(&t, 'x');                /* nobody knows it */
+	tale_word(&t, "ab", PRESENCE_FAILED); /* b alone is not enough */
+	tale_told(&t, "0 a failed\n0 b failed\n");
+	assert_false(presence_cut_off(t.p));
+	presence_free(t.p);
+}
+
+static void
+a_refusal_ends_being_cut_off(void **unused)
+{
+	struct tale t = tale_of(NULL, "abcd");
+
+	(void)unused;
+	tale_word(&t, "bcd", PRESENCE_FAILED);
+	tale_told(&t, "0 b failed\n0 c failed\n0 b kept\n0 c kept\n0 d kept\n");
+	tale_at(&t, 10);
+	tale_refused(&t, 'c');
+	tale_refused(&t, 'a');
+	tale_word(&t, "a", PRESENCE_FAILED); /* dead, whatever else is */
+	tale_at(&t, 100);
+	tale_told(&t, "10 c failed\n10 a failed\n15 b failed\n15 d failed\n");
+	presence_free(t.p);
+}
+
+static void
+a_refusal_of_its_last_life_does_not_count(void **unused)
+{
+	struct tale t = tale_of(NULL, "ab");
+
+	(void)unused;
+	tale_refused(&t, 'a');
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	tale_word(&t, "ab", PRESENCE_FAILED);
+	assert_true(presence_cut_off(t.p));
+	presence_free(t.p);
+}
+
+static void
+silence_is_being_cut_off_from_the_first_failure_on(void **unused)
+{
+	struct tale t = tale_of(NULL, "abcdefgh");
+
+	(void)unused;
+	presence_heard(t.p, t.now);
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_at(&t, 28);
+	tale_word(&t, "b", PRESENCE_FAILED);
+	tale_told(&t, "20 a kept\n28 b kept\n");
+	tale_at(&t, 60);
+	presence_heard(t.p, t.now);
+	tale_at(&t, 61);
+	presence_heard(t.p, t.now);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_told(&t, "61 a alive\n61 a kept\n");
+	tale_at(&t, 100);
+	tale_told(&t, "65 a failed\n65 b failed\n");
+	presence_heard(t.p, t.now);
+	tale_word(&t, "c", PRESENCE_FAILED); /* others are heard: it is dead */
+	tale_told(&t, "100 c failed\n");
+	presence_free(t.p);
+}
+
+static void
+being_cut_off_ends_when_all_are_back(void **unused)
+{
+	struct tale t = tale_of(NULL, "ab");
+
+	(void)unused;
+	tale_word(&t, "ab", PRESENCE_FAILED);
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	assert_true(presence_cut_off(t.p));
+	tale_word(&t, "b", PRESENCE_ALIVE);
+	assert_false(presence_cut_off(t.p));
+	assert_true(presence_deadline(t.p) == NSEC_NEVER);
+	presence_free(t.p);
+}
+
+static void
+the_silence_of_the_only_other_says_nothing(void **unused)
+{
+	struct tale t = tale_of(NULL, "a");
+
+	(void)unused;
+	presence_heard(t.p, t.now);
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_told(&t, "20 a failed\n");
+	presence_free(t.p);
+}
+
+static void
+silence_says_nothing_of_who_is_refused_or_was_never_there(void **unused)
+{
+	struct tale t = tale_of(NULL, "abc");
+
+	(void)unused;
+	presence_heard(t.p, t.now);
+	tale_at(&t, 20);
+	tale_word(&t, "x", PRESENCE_FAILED);
+	tale_refused(&t, 'a');
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_told(&t, "20 x failed\n20 a failed\n");
+	assert_false(presence_cut_off(t.p));
+	presence_free(t.p);
+}
+
+static void
 a_third_flap_within_a_minute_waits(void **unused)
 {
 	struct tale t = tale_of(NULL, "abcd");
@@ -591,6 +717,13 @@ main(void)
 		cmocka_unit_test(contact_that_is_lost_again_was_none),
 		cmocka_unit_test(who_is_cut_off_still_hears_of_leaves),
 		cmocka_unit_test(what_was_never_seen_alive_is_not_lost),
+		cmocka_unit_test(who_is_refused_is_dead_and_no_sign_of_a_cut),
+		cmocka_unit_test(a_refusal_ends_being_cut_off),
+		cmocka_unit_test(a_refusal_of_its_last_life_does_not_count),
+		cmocka_unit_test(silence_is_being_cut_off_from_the_first_failure_on),
+		cmocka_unit_test(being_cut_off_ends_when_all_are_back),
+		cmocka_unit_test(the_silence_of_the_only_other_says_nothing),
+		cmocka_unit_test(silence_says_nothing_of_who_is_refused_or_was_never_there),
 		cmocka_unit_test(a_third_flap_within_a_minute_waits),
 		cmocka_unit_test(how_many_flaps_are_fine_is_set),
 		cmocka_unit_test(hiding_holds_back_for_a_services_sake),
