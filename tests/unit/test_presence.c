@@ -2,6 +2,7 @@
  * hears. Each change is a line "seconds id state"; the same moment may have several. */
 #include "agent/presence.h"
 
+#include "base/rng.h"
 #include "kv/delta.h"
 #include "tests/unit/store_fixture.h"
 
@@ -695,6 +696,117 @@ members_have_a_limit(void **unused)
 	presence_free(t.p);
 }
 
+/* Random words about a few members, with and without silence: a sign of life is shown at once, what
+ * left is gone, no timer spins, and every wait ends. */
+#define RUN_MEMBERS 6
+
+struct run {
+	uint64_t seed;
+	struct presence *p;
+	struct rng rng;
+	nsec now;
+	enum { RUN_NONE, RUN_ALIVE, RUN_FAILED, RUN_LEFT } word[RUN_MEMBERS]; /* the last */
+	enum store_member_state told[RUN_MEMBERS];
+};
+
+#define run_holds(r, condition)                                                    \
+	do {                                                                       \
+		if (!(condition))                                                  \
+			print_error("seed %llu\n", (unsigned long long)(r)->seed); \
+		assert_true(condition);                                            \
+	} while (0)
+
+static void
+run_word(struct run *r, uint32_t i)
+{
+	struct uuid id = tale_id((char)('a' + i));
+	uint32_t what = rng_below(&r->rng, 20);
+
+	if (what < 8) {
+		presence_member(r->p, r->now, &id, PRESENCE_ALIVE);
+		r->word[i] = RUN_ALIVE;
+	} else if (what < 15) {
+		presence_member(r->p, r->now, &id, PRESENCE_FAILED);
+		r->word[i] = RUN_FAILED;
+	} else if (what == 15) {
+		presence_member(r->p, r->now, &id, PRESENCE_LEFT);
+		r->word[i] = RUN_LEFT;
+	} else if (what == 16) {
+		presence_restarts(r->p, r->now, &id, rng_below(&r->rng, 60) * NSEC_SEC);
+	} else if (what == 17) {
+		presence_refused(r->p, r->now, &id);
+	} else if (what == 18) {
+		presence_heard(r->p, r->now);
+	} else {
+		presence_configure(r->p, rng_below(&r->rng, 101), rng_below(&r->rng, 12));
+	}
+}
+
+static void
+run_told(struct run *r)
+{
+	struct presence_show show;
+
+	while (presence_next(r->p, &show))
+		r->told[show.id.b[0] - 'a'] = show.state;
+	for (int m = 0; m < RUN_MEMBERS; m++) {
+		run_holds(r, r->word[m] != RUN_ALIVE || r->told[m] == STORE_MEMBER_ALIVE);
+		run_holds(r, r->word[m] != RUN_LEFT || r->told[m] == STORE_MEMBER_GONE);
+	}
+}
+
+static void
+run_until(struct run *r, nsec until)
+{
+	nsec at;
+
+	run_told(r);
+	while ((at = presence_deadline(r->p)) <= until) {
+		run_holds(r, at > r->now);
+		r->now = at;
+		presence_tick(r->p, r->now);
+		run_told(r);
+	}
+	r->now = until;
+}
+
+static void
+run_one(uint64_t seed)
+{
+	struct run r = { .seed = seed, .now = 1000 * NSEC_SEC };
+	struct presence_config config = tale_config;
+	struct fix f = fix_new();
+
+	rng_init(&r.rng, seed);
+	config.store = f.store;
+	for (char name = 'a'; name < 'a' + RUN_MEMBERS; name++)
+		share_put(&f, name);
+	config.hold_share = rng_below(&r.rng, 2) * 50;
+	r.p = presence_new(&config, r.now);
+	for (int step = 0; step < 400; step++) {
+		bool soon = rng_below(&r.rng, 3) > 0;
+
+		run_word(&r, rng_below(&r.rng, RUN_MEMBERS));
+		run_until(&r, r.now + rng_below(&r.rng, 40) * (soon ? 25 * NSEC_MS : NSEC_SEC));
+	}
+	run_until(&r, r.now + NSEC_HOUR); /* nothing more is said */
+	for (int m = 0; m < RUN_MEMBERS; m++)
+		run_holds(&r, r.word[m] != RUN_FAILED || r.told[m] == STORE_MEMBER_FAILED);
+	run_holds(&r, !presence_cut_off(r.p));
+	run_holds(&r, presence_deadline(r.p) == NSEC_NEVER);
+	run_holds(&r, presence_stats(r.p).kept == 0);
+	presence_free(r.p);
+	store_free(f.store);
+}
+
+static void
+whatever_is_said_life_shows_at_once_and_waits_end(void **unused)
+{
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 300; seed++)
+		run_one(seed);
+}
+
 int
 main(void)
 {
@@ -730,6 +842,7 @@ main(void)
 		cmocka_unit_test(what_one_node_takes_away_is_never_held_back),
 		cmocka_unit_test(without_the_option_nothing_is_held_back),
 		cmocka_unit_test(members_have_a_limit),
+		cmocka_unit_test(whatever_is_said_life_shows_at_once_and_waits_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
