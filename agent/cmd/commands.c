@@ -9,6 +9,7 @@
 const struct command commands[] = {
 	{ "agent", cmd_agent, "Run the agent: watch Docker, answer DNS and HTTP." },
 	{ "help", cmd_help, "Show this text, or that of one command." },
+	{ "keygen", cmd_keygen, "Print a new key for -encrypt." },
 	{ "tables", cmd_tables, NULL },
 	{ "validate", cmd_validate, "Read config files and folders, and say what is wrong in them." },
 	{ "version", cmd_version, "Show the version, and those of the libraries in use." },

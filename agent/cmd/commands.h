@@ -12,6 +12,7 @@ extern const struct command commands[]; /* ends with a row of zeros */
 const struct command *command_find(const char *name); /* NULL: none */
 
 int cmd_agent(int argc, char **argv);
+int cmd_keygen(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
 int cmd_version(int argc, char **argv);
