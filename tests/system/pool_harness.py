@@ -1,8 +1,8 @@
 """Pools: many agents at addresses of their own, real serf agents beside them, and who asks them all
 the time.
 
-Every agent has the ports that it has in real life (8301, 8500, 8600), on 127.A.B.N or, in a Network,
-alone in a namespace. Everything is ended by its process id.
+Every agent has the ports that it has in real life (8301, 8500, 8600), on 127.A.B.N or, in a
+Network, alone in a namespace. Everything is ended by its process id.
 """
 import base64
 import contextlib
@@ -40,7 +40,7 @@ class PoolAgent(Agent):
     """One agent of a pool: node `name` at `address`, with a data folder of its own."""
 
     def __init__(self, folder, name, address, *flags, namespace=None, server=False, join=(),
-                 retry_join=(), docker=None, before=()):
+                 retry_join=(), docker=None, before=(), bind=None):
         super().__init__(folder, *flags, docker=docker, dev=False, node=name)
         self.name, self.address, self.namespace = name, address, namespace
         self.http_port, self.dns_port, self.serf_port = 8500, 8600, 8301
@@ -48,13 +48,14 @@ class PoolAgent(Agent):
         self.data = os.path.join(folder, f"data-{name}-{address}")
         self.server, self.join, self.retry_join = server, list(join), list(retry_join)
         self.before = list(before)  # words before the program
+        # alone in a namespace: what a user gives who has one private address, that is nothing
+        self.bind = namespace is None if bind is None else bind
 
     def command(self):
         words = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         args = super().command() + ["-data-dir", self.data]
-        # in a namespace: what a user gives who has one private address, that is nothing
-        args += ["-client", "0.0.0.0"] if self.namespace else \
-            ["-bind", self.address, "-client", self.address]
+        args += ["-bind", self.address, "-client", self.address] if self.bind else \
+            ["-client", "0.0.0.0"]
         if self.server:
             args += ["-server", "-bootstrap"]
         for a in self.join:
@@ -252,11 +253,13 @@ class Serf:
 
     PORT, RPC_PORT = 8301, 7373
 
-    def __init__(self, folder, name, address, key=None, tags=(), join=(), profile="lan"):
-        self.name, self.address = name, address
+    def __init__(self, folder, name, address, key=None, tags=(), join=(), profile="lan",
+                 namespace=None, level="debug"):
+        self.name, self.address, self.namespace = name, address, namespace
         self.log_path = os.path.join(folder, f"serf-{name}.log")
-        self.args = ["serf", "agent", "-node", name, "-bind", f"{address}:{self.PORT}",
-                     "-rpc-addr", f"{address}:{self.RPC_PORT}", "-log-level", "debug",
+        self.args = ["ip", "netns", "exec", namespace] if namespace else []
+        self.args += ["serf", "agent", "-node", name, "-bind", f"{address}:{self.PORT}",
+                     "-rpc-addr", f"{address}:{self.RPC_PORT}", "-log-level", level,
                      "-profile", profile]
         if key:
             self.args += ["-encrypt", key]
@@ -276,12 +279,14 @@ class Serf:
     def ready(self):
         if self.proc.poll() is not None:
             raise AssertionError("serf ended:\n" + self.log())
-        with contextlib.closing(socket.socket()) as s:
+        with inside(self.namespace), contextlib.closing(socket.socket()) as s:
             return s.connect_ex((self.address, self.RPC_PORT)) == 0
 
     def run(self, *words, check=True):
-        out = subprocess.run(["serf", words[0], f"-rpc-addr={self.address}:{self.RPC_PORT}",
-                              *words[1:]], capture_output=True, text=True, timeout=60)
+        before = ["ip", "netns", "exec", self.namespace] if self.namespace else []
+        out = subprocess.run([*before, "serf", words[0],
+                              f"-rpc-addr={self.address}:{self.RPC_PORT}", *words[1:]],
+                             capture_output=True, text=True, timeout=60)
         assert not check or out.returncode == 0, out.stdout + out.stderr
         return out.stdout
 
@@ -373,7 +378,7 @@ class Poller(threading.Thread):
 
 
 def answer_addresses(data):
-    """The A records of a DNS answer; quicker than a whole parser, which a poller has no time for."""
+    """The A records of a DNS answer; a whole parser is too slow for a poller."""
     questions, answers = PAIR.unpack_from(data, 4)
     at = 12
     for _ in range(questions):

@@ -105,8 +105,8 @@ def test_serf_reaches_us_and_knows_how_far_we_are(mixed):
     """Its own query (every member must answer) and the coordinates of our acks."""
     out = mixed.s1.run("reachability")
     assert "Successfully contacted all live nodes" in out, out
-    wait_until("a distance", lambda: "Estimated" in mixed.s1.run("rtt", "m1", "s1", check=False), 15,
-               0.2)
+    wait_until("a distance", lambda: "Estimated" in mixed.s1.run("rtt", "m1", "s1", check=False),
+               15, 0.2)
 
 
 def test_keys_are_managed_from_both_sides(mixed):
