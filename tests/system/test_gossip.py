@@ -347,6 +347,24 @@ def test_a_node_that_moved_is_the_same_node(pool, others):
     pool.wait_all("back", lambda a: a.addresses("moves") == [n3.address], None, 10)
 
 
+def test_coordinates_of_all(pool):
+    """What the acks carry becomes the distance between any two."""
+    n1 = pool.agents[0]
+
+    def known():
+        nodes = n1.get("/v1/coordinate/nodes").json
+        return {c["Node"] for c in nodes} == {"n1", "n2", "n3"}
+    wait_until("all have one", known, 30, 0.1)
+    n1.register("near", 1)
+    pool.agents[1].register("near", 2)
+    pool.wait_all("both", lambda a: len(a.catalog("near")) == 2, None, 2)
+    for a in pool.agents[:2]:
+        assert [s["Node"] for s in a.get(f"/v1/catalog/service/near?near={a.name}").json][0] == \
+            a.name
+    out = n1.cli("rtt", "n1", "n2")
+    assert out.returncode == 0 and re.search(r"\d+\.\d+ ms", out.stdout), out.stdout + out.stderr
+
+
 # joining
 
 def test_not_ready_before_the_first_exchange(pool, others):
@@ -574,6 +592,37 @@ def test_keys_are_rotated_over_the_pool(secret, others):
     wait_until("joined", lambda: n2.sees("new"), 5)
     assert joined.cli("leave").returncode == 0
     joined.left()
+
+
+def test_encryption_is_rolled_out_over_a_running_pool(tmp_path):
+    """Three rounds of restarts, as Consul's manual has them; no answer misses anybody meanwhile."""
+    pool = Pool(tmp_path)
+    pool.FIRST = 61
+    path = tmp_path / "encrypt.json"
+    path.write_text("{}")
+    key = new_key()
+    try:
+        n1, n2 = pool.start(2, "-config-file", str(path))
+        n1.register("roll", 1)
+        n2.register("roll", 2)
+        pool.wait_all("both", lambda a: len(a.addresses("roll")) == 2, None, 5)
+        for incoming, outgoing in ((False, False), (False, True), (True, True)):
+            path.write_text(json.dumps({"encrypt": key, "encrypt_verify_incoming": incoming,
+                                        "encrypt_verify_outgoing": outgoing}))
+            for one, other in ((n1, n2), (n2, n1)):
+                with Poller([other], "roll.service.consul") as p:
+                    one.stop()
+                    one.start()
+                    pool.wait_complete(seconds=15)
+                    wait_until("both", lambda: len(one.addresses("roll")) == 2, 5)
+                assert p.without(one.address) == [] and p.without(other.address) == []
+        path.write_text("{}")
+        plain = pool.add("-retry-interval", "1s")
+        plain.start(wait=False)
+        wait_until("up, and alone", plain.ready, 20)
+        assert set(plain.members()) == {"n3"} and not n1.sees("n3")
+    finally:
+        pool.stop()
 
 
 @pytest.mark.parametrize("key", ["short", base64.b64encode(b"x" * 15).decode(), "!" * 44])
