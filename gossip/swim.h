@@ -126,7 +126,7 @@ int swim_broadcast_in(struct swim *, nsec now, enum swim_queue, struct str bytes
     struct err *);
 int swim_broadcast(struct swim *, nsec now, struct str bytes, uint64_t done_id, struct err *);
 bool swim_broadcast_done(struct swim *, uint64_t *done_id); /* drain */
-/* To one member, at once; filled with what is queued. ERR_LIMIT: larger than the budget. */
+/* To one member, at once, and nothing else with it. ERR_LIMIT: larger than the budget. */
 int swim_send(struct swim *, nsec now, const struct addr *peer, struct str bytes);
 
 /* What our acks carry (coordinates); empty, as at first: nil. */

@@ -407,6 +407,18 @@ world_until(struct world *w, nsec max, world_cond *cond, const void *arg, const 
 	return w->now.mono - from;
 }
 
+void
+world_never(struct world *w, nsec span, world_cond *cond, const void *arg, const char *what)
+{
+	nsec until = w->now.mono + span;
+
+	do {
+		if (cond(w, arg))
+			fail_msg("at %lld ms: %s", (long long)(w->now.mono / NSEC_MS), what);
+	} while (world_step(w, until));
+	world_now(w, until);
+}
+
 /* Life. */
 
 struct world *
@@ -430,6 +442,22 @@ world_new(void)
 		n->cluster = (struct uuid){ { 0xc0, (uint8_t)i } };
 		buf_init(&n->story, 1 << 22);
 	}
+	return w;
+}
+
+struct world *
+world_of(unsigned count)
+{
+	struct world *w = world_new();
+
+	for (unsigned i = 0; i < count; i++) {
+		world_start(w, i);
+		world_service(w, i, "web");
+		if (i > 0)
+			world_join(w, i, A);
+	}
+	for (unsigned i = 0; i < count; i++)
+		world_until_shown(w, 5 * NSEC_SEC, count, i, SHOWN);
 	return w;
 }
 
@@ -551,17 +579,71 @@ world_state(struct world *w, unsigned at, unsigned about)
 	return serf_state_name(m.state);
 }
 
-enum world_shown
-world_shown(struct world *w, unsigned at, unsigned about)
+static enum world_shown
+world_service_shown(struct world *w, unsigned at, unsigned about, const char *id)
 {
 	const struct catalog *c = store_catalog(w->nodes[at].store);
 	struct catalog_node *n = catalog_node_find(c, str_of(w->nodes[about].name));
 	struct catalog_check *serf;
 
-	if (n == NULL || catalog_service_find(n, STR("web")) == NULL)
+	if (n == NULL || catalog_service_find(n, str_of(id)) == NULL)
 		return NOT_THERE;
 	serf = catalog_check_find(n, STR(CATALOG_SERF_CHECK));
 	return serf != NULL && serf->status != CHECK_PASSING ? HIDDEN : SHOWN;
+}
+
+enum world_shown
+world_shown(struct world *w, unsigned at, unsigned about)
+{
+	return world_service_shown(w, at, about, "web");
+}
+
+struct wish {
+	unsigned count, about;
+	const char *id;
+	enum world_shown shown;
+};
+
+static bool
+world_wish(struct world *w, const void *arg)
+{
+	const struct wish *wish = arg;
+
+	for (unsigned i = 0; i < wish->count; i++)
+		if (w->nodes[i].pool != NULL && !(i == wish->about && wish->shown != SHOWN) &&
+		    world_service_shown(w, i, wish->about, wish->id) != wish->shown)
+			return false;
+	return true;
+}
+
+nsec
+world_until_shown(
+    struct world *w, nsec max, unsigned count, unsigned about, enum world_shown shown)
+{
+	static const char *const words[] = { "not there", "hidden", "shown" };
+	struct wish wish = { count, about, "web", shown };
+
+	return world_until(w, max, world_wish, &wish, words[shown]);
+}
+
+nsec
+world_until_service(struct world *w, unsigned count, unsigned of, const char *id)
+{
+	struct wish wish = { count, of, id, SHOWN };
+
+	return world_until(w, 3 * NSEC_SEC, world_wish, &wish, id);
+}
+
+static bool
+world_is_ready(struct world *w, const void *arg)
+{
+	return w->nodes[*(const unsigned *)arg].ready;
+}
+
+nsec
+world_until_ready(struct world *w, nsec max, unsigned node)
+{
+	return world_until(w, max, world_is_ready, &node, "ready");
 }
 
 bool

@@ -50,6 +50,7 @@ struct world {
 };
 
 struct world *world_new(void);
+struct world *world_of(unsigned count); /* so many with a service each, joined, and all alike */
 void world_free(struct world *);
 void world_start(struct world *, unsigned node); /* a new process; same id and name */
 void world_kill(struct world *, unsigned node);  /* its host refuses, unless it is silent */
@@ -57,6 +58,8 @@ void world_run(struct world *, nsec span);
 /* Until `cond` holds, at most `max`; how long it took, or fails. */
 typedef bool world_cond(struct world *, const void *arg);
 nsec world_until(struct world *, nsec max, world_cond *, const void *arg, const char *what);
+/* The contrary: fails when it holds within the span. */
+void world_never(struct world *, nsec span, world_cond *, const void *arg, const char *what);
 void world_join(struct world *, unsigned node, unsigned via); /* and runs a little */
 void world_cut(struct world *, unsigned one, unsigned other, bool cut);
 void world_drain(struct world *, unsigned node); /* after feeding a pool from outside */
@@ -66,6 +69,11 @@ const char *world_state(struct world *, unsigned at, unsigned about);
 /* A service of `about` in the catalog of `at`: shown and passing, known but hidden, or not there. */
 enum world_shown { NOT_THERE, HIDDEN, SHOWN };
 enum world_shown world_shown(struct world *, unsigned at, unsigned about);
+/* Until the living of the first `count` have it so; how long it took. */
+nsec world_until_shown(
+    struct world *, nsec max, unsigned count, unsigned about, enum world_shown);
+nsec world_until_service(struct world *, unsigned count, unsigned of, const char *id);
+nsec world_until_ready(struct world *, nsec max, unsigned node);
 bool world_told(struct world *, unsigned node, const char *text); /* in its story */
 void world_service(struct world *, unsigned node, const char *id); /* registers one there */
 
