@@ -24,14 +24,13 @@ keyring_wipe(struct buf *b)
 static int
 keyring_add(struct keyring *ring, struct str text, size_t i, struct err *err)
 {
-	char room[KEYRING_KEY_MAX + 3];
-	struct buf key;
+	uint8_t room[KEYRING_KEY_MAX];
+	size_t n;
 	int rc;
 
-	buf_over(&key, room, sizeof room);
-	if (!base64_get(&key, text) || key.full)
+	if (!base64_decode(text, room, sizeof room, &n))
 		rc = err_set(err, ERR_INPUT, "key %zu is not base64 of 16, 24 or 32 bytes", i);
-	else if ((rc = keyring_install(ring, buf_str(&key), err)) < 0)
+	else if ((rc = keyring_install(ring, str_mem(room, n), err)) < 0)
 		rc = err_wrap(err, "key %zu", i);
 	explicit_bzero(room, sizeof room);
 	return rc;
@@ -131,7 +130,7 @@ keyring_io_save(const char *folder, const struct keyring *ring, struct err *err)
 	buf_reserve(&text, KEYRING_FILE_MAX);
 	for (size_t i = 0; i < keyring_count(ring); i++) {
 		buf_add(&text, i == 0 ? STR("[\n  \"") : STR(",\n  \""));
-		base64_put(&text, keyring_key(ring, i));
+		base64_encode(&text, keyring_key(ring, i));
 		buf_addc(&text, '"');
 	}
 	buf_add(&text, STR("\n]\n"));

@@ -25,7 +25,7 @@ cmd_keygen(int argc, char **argv)
 	}
 	os_random(key, sizeof key);
 	buf_over(&b, text, sizeof text);
-	base64_put(&b, str_mem(key, sizeof key));
+	base64_encode(&b, str_mem(key, sizeof key));
 	printf(STR_FMT "\n", STR_ARG(buf_str(&b)));
 	explicit_bzero(key, sizeof key);
 	explicit_bzero(text, sizeof text);
