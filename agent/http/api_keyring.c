@@ -293,9 +293,9 @@ keyring_change(
 {
 	struct keyring_request none = { 0 };
 	struct str text = STR_NONE;
-	uint8_t key[KEY_BYTES_MAX];
+	char room[KEY_BYTES_MAX];
 	struct err err = { 0 };
-	size_t n = 0;
+	struct buf key;
 
 	if (decode_key(req->arena, req->body, &text, &err) < 0) {
 		reply_decode_failed(reply, &err);
@@ -303,10 +303,11 @@ keyring_change(
 	}
 	if (!keyring_params(req, reply) || keyring_alone(api, reply))
 		return;
-	if (!base64_decode(text, key, sizeof key, &n))
+	buf_over(&key, room, sizeof room);
+	if (!base64_get(&key, text) || key.full)
 		reply_failed(reply, api, &none, STR("illegal base64 data in the key"));
 	else
-		keyring_start(api, req, reply, op, str_mem(key, n));
+		keyring_start(api, req, reply, op, buf_str(&key));
 }
 
 void
