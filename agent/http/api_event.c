@@ -18,7 +18,7 @@ render_payload(struct jw *w, struct str payload)
 		return;
 	}
 	buf_over(&b, text, sizeof text);
-	base64_put(&b, payload);
+	base64_encode(&b, payload);
 	jw_str(w, buf_str(&b));
 }
 

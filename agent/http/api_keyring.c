@@ -293,9 +293,9 @@ keyring_change(
 {
 	struct keyring_request none = { 0 };
 	struct str text = STR_NONE;
-	uint8_t room[KEY_BYTES_MAX];
+	uint8_t key[KEY_BYTES_MAX];
 	struct err err = { 0 };
-	struct buf key;
+	size_t n = 0;
 
 	if (decode_key(req->arena, req->body, &text, &err) < 0) {
 		reply_decode_failed(reply, &err);
@@ -303,11 +303,10 @@ keyring_change(
 	}
 	if (!keyring_params(req, reply) || keyring_alone(api, reply))
 		return;
-	buf_over(&key, room, sizeof room);
-	if (!base64_get(&key, text))
+	if (!base64_decode(text, key, sizeof key, &n))
 		reply_failed(reply, api, &none, STR("illegal base64 data in the key"));
 	else
-		keyring_start(api, req, reply, op, buf_str(&key));
+		keyring_start(api, req, reply, op, str_mem(key, n));
 }
 
 void
