@@ -214,16 +214,44 @@ identity_open(struct identity *out, struct str data_dir, struct err *err)
 		if (rc == 0)
 			rc = identity_read(&i, err);
 	}
-	i.epoch.counter++;
-	os_random(&i.epoch.nonce, sizeof i.epoch.nonce);
-	if (rc == 0 && i.folder != NULL)
-		rc = identity_write(&i, err);
+	if (rc == 0)
+		rc = identity_epoch_begin(&i, 0, err);
 	if (rc < 0) {
 		identity_close(&i);
 		return rc;
 	}
 	*out = i;
 	return 0;
+}
+
+int
+identity_epoch_begin(struct identity *i, uint64_t heard, struct err *err)
+{
+	struct identity next = *i;
+	int rc = 0;
+
+	next.epoch.counter = (heard > i->epoch.counter ? heard : i->epoch.counter) + 1;
+	os_random(&next.epoch.nonce, sizeof next.epoch.nonce);
+	if (next.folder != NULL)
+		rc = identity_write(&next, err);
+	if (rc == 0)
+		*i = next;
+	return rc;
+}
+
+int
+identity_renew(struct identity *i, struct err *err)
+{
+	struct identity next = *i;
+	int rc;
+
+	next.id = uuid_random();
+	next.cluster = uuid_random();
+	next.epoch.counter = 0;
+	rc = identity_epoch_begin(&next, 0, err);
+	if (rc == 0)
+		*i = next;
+	return rc;
 }
 
 int

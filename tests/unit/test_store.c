@@ -255,6 +255,84 @@ a_name_goes_to_the_live_holder_then_to_the_lowest_id(void **unused)
 }
 
 static void
+who_is_kept_is_shown_and_marked(void **unused)
+{
+	struct fix f = fix_new();
+	struct store *peer = peer_new(&f, 1, "n2");
+	struct catalog_check *serf;
+	uint64_t before;
+
+	(void)unused;
+	peer_service(&f, peer, "web-2", "web");
+	store_baseline_end(peer, f.now);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	(void)peer_range(&f, peer, 0);
+	serf = fix_find_check(&f, "n2", CATALOG_SERF_CHECK);
+	assert_str(serf->info.output, "Agent alive and reachable");
+	before = fix_index(&f, WATCH_SERVICE_HEALTH, "web");
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_KEPT, 0);
+	serf = fix_find_check(&f, "n2", CATALOG_SERF_CHECK);
+	assert_str(serf->info.status, "passing");
+	assert_str(serf->info.output, "Agent not live or unreachable, kept in answers for now");
+	assert_int_equal(fix_find(&f, "n2", "web-2")->health, CHECK_PASSING);
+	assert_true(fix_index(&f, WATCH_SERVICE_HEALTH, "web") > before);
+	before = fix_index(&f, WATCH_SERVICE_HEALTH, "web");
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_KEPT, 0);
+	assert_true(fix_index(&f, WATCH_SERVICE_HEALTH, "web") == before);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_FAILED, 0);
+	assert_int_equal(fix_find(&f, "n2", "web-2")->health, CHECK_CRITICAL);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_KEPT, 0);
+	assert_int_equal(fix_find(&f, "n2", "web-2")->health, CHECK_PASSING);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	serf = fix_find_check(&f, "n2", CATALOG_SERF_CHECK);
+	assert_str(serf->info.output, "Agent alive and reachable");
+	store_free(peer);
+	store_free(f.store);
+}
+
+/* An agent with a lower id than ours, and what it says of itself. */
+static void
+lowest_take(struct fix *f, const struct uuid *id, const char *node)
+{
+	struct store_config config = { .self = *id,
+		.cluster = fix_cluster,
+		.epoch = { 1, 5 },
+		.limits = owner_limits_default };
+	struct node_info info = { .name = str_of(node), .address = STR("10.0.0.3") };
+	struct store *s = store_new(&config, f->now);
+	struct store_needs needs;
+	struct buf b;
+
+	buf_init(&b, 65536);
+	store_put_node(s, f->now, id, &info, NULL);
+	store_baseline_end(s, f->now);
+	delta_range(store_owner(s, id), 0, 65536, &b);
+	assert_int_equal(store_range(f->store, f->now, buf_str(&b), &needs, NULL), 0);
+	buf_done(&b);
+	store_free(s);
+}
+
+static void
+a_live_holder_of_a_name_comes_before_a_kept_one(void **unused)
+{
+	static const struct uuid lowest = { { 0, 1 } };
+	struct fix f = fix_new();
+	struct catalog_node *node;
+
+	(void)unused;
+	fix_node(&f, &fix_self, "n1", "10.0.0.1");
+	store_member(f.store, f.now, &lowest, STORE_MEMBER_ALIVE, 0);
+	lowest_take(&f, &lowest, "n1");
+	node = catalog_node_find(f.catalog, STR("n1"));
+	assert_str(node->info.address, "10.0.0.3");
+	store_member(f.store, f.now, &lowest, STORE_MEMBER_KEPT, 0);
+	assert_str(node->info.address, "10.0.0.1");
+	store_member(f.store, f.now, &lowest, STORE_MEMBER_ALIVE, 0);
+	assert_str(node->info.address, "10.0.0.3");
+	store_free(f.store);
+}
+
+static void
 records_of_unknown_owners_wait_a_minute(void **unused)
 {
 	struct fix f = fix_new();
@@ -596,6 +674,8 @@ main(void)
 		cmocka_unit_test(digests_of_members_only_in_order_of_id),
 		cmocka_unit_test(a_failed_agent_is_critical_and_comes_back),
 		cmocka_unit_test(a_name_goes_to_the_live_holder_then_to_the_lowest_id),
+		cmocka_unit_test(who_is_kept_is_shown_and_marked),
+		cmocka_unit_test(a_live_holder_of_a_name_comes_before_a_kept_one),
 		cmocka_unit_test(records_of_unknown_owners_wait_a_minute),
 		cmocka_unit_test(unknown_owners_have_a_budget),
 		cmocka_unit_test(a_certificate_keeps_old_epochs_away),
