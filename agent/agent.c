@@ -52,10 +52,11 @@ agent_changed(struct agent *a, struct now now)
 {
 	struct owner_record record;
 	struct uuid owner;
+	uint64_t after;
 
 	if (a->checks != NULL)
 		check_io_step(a->checks, now);
-	while (store_news_next(a->store, &owner, &record))
+	while (store_news_next(a->store, &owner, &after, &record))
 		; /* nobody to tell: there is no gossip yet */
 	agent_ceiling(a, now);
 	if (a->http != NULL)
