@@ -86,8 +86,7 @@ delta_range_head_size(const struct uuid *owner, const struct owner_range *range)
 /* A piece ends between two numbers, never within a run of equal ones. `strict`: with its head it
  * stays within the budget, or there is no plan. */
 static bool
-delta_plan(
-    const struct owner *o, uint64_t after, size_t budget, bool strict, struct delta_plan *p)
+delta_plan(const struct owner *o, uint64_t after, size_t budget, bool strict, struct delta_plan *p)
 {
 	struct owner_record held;
 	struct delta_plan safe = { 0 }; /* as it was at the end of the last number */

@@ -1,8 +1,8 @@
 /* kv/store_member.c -- whose records are shown, whose wait, whose are kept away (RULES 6).
  *
- * Parts: times; states; what membership says; certificates; the clock. A member is UNKNOWN from its first
- * record on until membership names it or its minute is over; ALIVE or FAILED it shows; GONE it is
- * only a certificate, which ends by itself.
+ * Parts: times; states; what membership says; certificates; the clock. A member is UNKNOWN from its
+ * first record on until membership names it or its minute is over; ALIVE or FAILED it shows; GONE
+ * it is only a certificate, which ends by itself.
  */
 #include <stdlib.h>
 
@@ -199,7 +199,7 @@ store_tick(struct store *s, struct now now)
 
 	if (s->timed_count == 0)
 		return;
-	RB_FOREACH_SAFE(m, store_members, &s->members, next) {
+	RB_FOREACH_SAFE (m, store_members, &s->members, next) {
 		struct epoch gone_at = m->gone_at;
 
 		if (m->gone_until <= now.mono) {
