@@ -154,7 +154,7 @@ pool_state_write(struct pool *p, struct arena *arena, bool join, struct stream_r
 	out->u.push_pull.join = join;
 	buf_init(&digest, POOL_STATE_MAX / 2);
 	buf_init(&state, POOL_STATE_MAX);
-	spread_digest_write(p->spread, &digest);
+	spread_digest_write(p->spread, p->now, &digest);
 	serf_state_write(p->serf, digest.full ? STR_NONE : buf_str(&digest), &state);
 	if (state.full) { /* what serf knows beside SWIM: the others have it from others */
 		p->dropped++;

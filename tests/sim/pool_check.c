@@ -294,7 +294,7 @@ nobody_is_hidden(struct pool_check *c, size_t viewer)
 {
 	struct pool_sim *sim = c->sim;
 
-	if (!is_calm(c, viewer) || sim->net.now - c->weather < POOL_CALM)
+	if (!is_calm(c, viewer) || sim->net.now - c->weather < POOL_CALM || !net_whole(&sim->net))
 		return true;
 	for (size_t j = 0; j < sim->config.hosts; j++) {
 		struct pool_member m;
