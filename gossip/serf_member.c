@@ -386,6 +386,24 @@ serf_force_leave(struct serf *s, nsec now, struct str name, bool prune, struct e
 	return 0;
 }
 
+void
+serf_rename(struct serf *s, nsec now, struct str name)
+{
+	struct member *m = serf_members_find(s, name), *self = s->self;
+
+	serf_begin(s, now);
+	if (m == self)
+		return;
+	if (m != NULL)
+		member_drop(s, m);
+	RB_REMOVE(members, &s->members, self);
+	serf_spend(s, self->name);
+	self->name = blob_new(name);
+	self->m.name = s->config.name = blob_str(self->name);
+	RB_INSERT(members, &s->members, self);
+	member_tell(s, self, SERF_JOINED);
+}
+
 int
 serf_meta_set(struct serf *s, nsec now, struct str meta, struct err *err)
 {

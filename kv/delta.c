@@ -83,11 +83,13 @@ delta_range_head_size(const struct uuid *owner, const struct owner_range *range)
 	return w.pos;
 }
 
-/* A piece ends between two numbers, never within a run of equal ones. */
+/* A piece ends between two numbers, never within a run of equal ones. `strict`: with its head it
+ * stays within the budget, or there is no plan. */
 static bool
-delta_plan(const struct owner *o, uint64_t after, size_t budget, struct delta_plan *p)
+delta_plan(const struct owner *o, uint64_t after, size_t budget, bool strict, struct delta_plan *p)
 {
 	struct owner_record held;
+	struct delta_plan safe = { 0 }; /* as it was at the end of the last number */
 	uint64_t cursor = 0, last = 0;
 	bool whole;
 
@@ -100,8 +102,18 @@ delta_plan(const struct owner *o, uint64_t after, size_t budget, struct delta_pl
 	while (owner_range_next(o, &p->range, &cursor, &held)) {
 		struct record r = delta_record(&held);
 
+		if (r.number != last && last > 0) {
+			safe = *p;
+			safe.range.upto = last;
+		}
 		if (!whole && p->bytes > budget && r.number != last) {
-			p->range.upto = last;
+			*p = safe;
+			break;
+		}
+		if (strict && DELTA_RANGE_HEAD_MAX + p->bytes + record_size(&r) > budget) {
+			if (whole || safe.range.upto == 0)
+				return false;
+			*p = safe;
 			break;
 		}
 		last = r.number;
@@ -127,15 +139,15 @@ delta_plan_write(const struct owner *o, const struct delta_plan *p, struct write
 }
 
 static uint64_t
-delta_range_out(
-    const struct owner *o, uint64_t after, size_t bytes_max, bool framed, struct buf *out)
+delta_range_out(const struct owner *o, uint64_t after, size_t bytes_max, bool framed, bool strict,
+    struct buf *out)
 {
 	size_t budget = bytes_max > out->n ? bytes_max - out->n : 0, size;
 	struct delta_plan plan;
 	struct writer w;
 	char *room;
 
-	if (!delta_plan(o, after, budget, &plan))
+	if (!delta_plan(o, after, budget, strict, &plan))
 		return after;
 	size = plan.bytes + (framed ? varint_len(plan.bytes) : 0);
 	room = buf_reserve(out, size);
@@ -152,13 +164,19 @@ delta_range_out(
 uint64_t
 delta_range(const struct owner *o, uint64_t after, size_t bytes_max, struct buf *out)
 {
-	return delta_range_out(o, after, bytes_max, false, out);
+	return delta_range_out(o, after, bytes_max, false, false, out);
 }
 
 uint64_t
 delta_range_framed(const struct owner *o, uint64_t after, size_t bytes_max, struct buf *out)
 {
-	return delta_range_out(o, after, bytes_max, true, out);
+	return delta_range_out(o, after, bytes_max, true, false, out);
+}
+
+uint64_t
+delta_range_within(const struct owner *o, uint64_t after, size_t bytes_max, struct buf *out)
+{
+	return delta_range_out(o, after, bytes_max, true, true, out);
 }
 
 void

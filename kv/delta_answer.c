@@ -38,8 +38,6 @@ delta_digests_valid(struct str digests)
 	return true;
 }
 
-enum delta_verdict { DELTA_EVEN, DELTA_BEHIND, DELTA_GIVE, DELTA_GIVE_WHOLE };
-
 /* `theirs` is all zero when they have never heard of the owner. */
 static enum delta_verdict
 delta_judge(const struct digest *ours, const struct digest *theirs, bool writer)
@@ -54,56 +52,122 @@ delta_judge(const struct digest *ours, const struct digest *theirs, bool writer)
 		return writer ? DELTA_EVEN : DELTA_BEHIND;
 	if (theirs->number < ours->number)
 		return DELTA_GIVE;
-	if (ours->exact && theirs->exact && ours->hash != theirs->hash && writer)
-		return DELTA_GIVE_WHOLE;
+	if (ours->exact && theirs->exact && ours->hash != theirs->hash)
+		return writer ? DELTA_GIVE_WHOLE : DELTA_DIFFERS;
 	return DELTA_EVEN;
 }
 
-/* What they have and we have never heard of. */
-static bool
-delta_unheard(const struct digest *theirs)
+/* What is kept away may still be held, unseen: so what we lack is judged by what is there, and what
+ * we give by what others are told of. */
+enum delta_verdict
+delta_compare(const struct store *s, const struct digest *theirs)
 {
-	return theirs->number > 0 && theirs->epoch.counter > 0;
+	const struct owner *o = store_owner(s, &theirs->owner);
+	struct digest ours = { .owner = theirs->owner }, told;
+	enum delta_verdict verdict;
+
+	if (o != NULL)
+		ours = owner_digest(o);
+	verdict = delta_judge(&ours, theirs, o != NULL && owner_is_writer(o));
+	if (verdict == DELTA_BEHIND &&
+	    !store_takes(s, &theirs->owner, theirs->epoch, theirs->number))
+		return DELTA_EVEN;
+	if (verdict >= DELTA_DIFFERS && !store_digest_of(s, &theirs->owner, &told))
+		return DELTA_EVEN;
+	return verdict;
+}
+
+/* The answer as it grows. */
+struct delta_out {
+	const struct store *store;
+	struct buf *out;
+	size_t bytes_max;
+	size_t behind; /* owners that they have more of */
+	bool more;     /* something was left out for its size */
+	bool full;     /* a range did not fit in `out` */
+};
+
+static void
+delta_out_one(struct delta_out *d, const struct digest *theirs)
+{
+	enum delta_verdict verdict = delta_compare(d->store, theirs);
+	const struct owner *o = store_owner(d->store, &theirs->owner);
+	uint64_t after = verdict == DELTA_GIVE ? theirs->number : 0, upto;
+	size_t before = d->out->n;
+
+	if (verdict == DELTA_BEHIND)
+		d->behind++;
+	if (verdict < DELTA_GIVE)
+		return;
+	if (d->out->n > d->bytes_max) {
+		d->more = true;
+		return;
+	}
+	upto = delta_range_framed(o, after, d->bytes_max, d->out);
+	if (d->out->full) {
+		d->out->full = false;
+		d->full = true;
+		d->more |= before > 0;
+	} else if (d->out->n > before && upto < owner_digest(o).number) {
+		d->more = true;
+	}
+}
+
+/* One walk over both lists, which are sorted by id. */
+static void
+delta_out_all(struct delta_out *d, const struct delta_scope *scope, struct str digests)
+{
+	struct reader r = rd_of(digests);
+	struct digest ours, theirs;
+	bool more = digest_read(&r, &theirs);
+	size_t cursor = 0;
+
+	while (!scope->listed && store_digest_next(d->store, &cursor, &ours)) {
+		struct digest unheard = { .owner = ours.owner };
+
+		if ((scope->buckets >> delta_bucket(&ours.owner) & 1) == 0)
+			continue;
+		while (more && uuid_cmp(&theirs.owner, &ours.owner) < 0) {
+			delta_out_one(d, &theirs);
+			more = digest_read(&r, &theirs);
+		}
+		if (more && uuid_eq(&theirs.owner, &ours.owner)) {
+			delta_out_one(d, &theirs);
+			more = digest_read(&r, &theirs);
+		} else {
+			delta_out_one(d, &unheard);
+		}
+	}
+	for (; more; more = digest_read(&r, &theirs))
+		delta_out_one(d, &theirs);
 }
 
 int
 delta_answer(const struct store *s, struct str digests, size_t bytes_max, struct buf *out,
     size_t *behind, struct err *err)
 {
-	struct reader r = rd_of(digests);
-	struct digest ours, theirs;
-	size_t cursor = 0, behind_count = 0;
-	bool more = false;
+	struct delta_out d = { .store = s, .out = out, .bytes_max = bytes_max };
 
 	if (!delta_digests_valid(digests))
 		return err_set(err, ERR_INPUT, "malformed digests in %zu bytes", digests.n);
-	more = digest_read(&r, &theirs);
-	while (store_digest_next(s, &cursor, &ours)) {
-		struct digest seen = { .owner = ours.owner };
-		const struct owner *o = store_owner(s, &ours.owner);
-		enum delta_verdict verdict;
-
-		while (more && uuid_cmp(&theirs.owner, &ours.owner) < 0) {
-			behind_count += delta_unheard(&theirs);
-			more = digest_read(&r, &theirs);
-		}
-		if (more && uuid_eq(&theirs.owner, &ours.owner)) {
-			seen = theirs;
-			more = digest_read(&r, &theirs);
-		}
-		if (o == NULL)
-			continue;
-		verdict = delta_judge(&ours, &seen, owner_is_writer(o));
-		if (verdict == DELTA_BEHIND)
-			behind_count++;
-		if (verdict < DELTA_GIVE || out->n > bytes_max)
-			continue;
-		delta_range_framed(o, verdict == DELTA_GIVE ? seen.number : 0, bytes_max, out);
-		if (out->full)
-			return err_set(err, ERR_LIMIT, "an answer of over %zu bytes", out->cap);
+	delta_out_all(&d, &(struct delta_scope){ .buckets = UINT64_MAX }, digests);
+	if (d.full) {
+		out->full = true;
+		return err_set(err, ERR_LIMIT, "an answer of over %zu bytes", out->cap);
 	}
-	for (; more; more = digest_read(&r, &theirs))
-		behind_count += delta_unheard(&theirs);
-	*behind = behind_count;
+	*behind = d.behind;
+	return 0;
+}
+
+int
+delta_answer_in(const struct store *s, const struct delta_scope *scope, struct str digests,
+    size_t bytes_max, struct buf *out, bool *more, struct err *err)
+{
+	struct delta_out d = { .store = s, .out = out, .bytes_max = bytes_max };
+
+	if (!delta_digests_valid(digests))
+		return err_set(err, ERR_INPUT, "malformed digests in %zu bytes", digests.n);
+	delta_out_all(&d, scope, digests);
+	*more = d.more;
 	return 0;
 }

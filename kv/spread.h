@@ -99,7 +99,7 @@ void spread_answer(struct spread *, struct now, uint64_t ask, struct str bytes, 
 
 /* What rides in membership's push/pull beside its own state (small: hashes of buckets and the
  * certificates); and a peer's. */
-void spread_digest_write(struct spread *, struct buf *out);
+void spread_digest_write(struct spread *, struct now, struct buf *out);
 void spread_digest_read(struct spread *, struct now, struct str bytes);
 
 void spread_tick(struct spread *, struct now);

@@ -57,6 +57,7 @@ store_member_add(struct store *s, const struct uuid *id, enum member_state state
 
 	m->id = *id;
 	m->state = state;
+	s->gone_count += state == MEMBER_GONE;
 	m->owner = state == MEMBER_GONE ? NULL : owner_new(id, &s->config.limits);
 	m->until = m->gone_until = NSEC_NEVER;
 	RB_INSERT(store_members, &s->members, m);
@@ -145,6 +146,15 @@ store_stats(const struct store *s)
 
 /* Single writes. */
 
+/* The baseline of a writer is complete: nobody is told of its records, but of its hash. */
+static void
+baseline_told(struct store *s, struct owner *o, struct store_news *news)
+{
+	owner_baseline_end(o);
+	*news = (struct store_news){ 1, SIZE_MAX, true, owner_digest(o).hash };
+	s->version++;
+}
+
 /* The owner to write as; NULL: it is not ours. An agent that never writes external records stays
  * a mere reader of the virtual owner. */
 static struct owner *
@@ -156,10 +166,9 @@ writer_of(struct store *s, const struct uuid *id)
 		return NULL;
 	if (!owner_is_writer(s->cluster)) {
 		owner_epoch_begin(s->cluster, s->config.epoch);
-		if (!s->baseline) {
-			owner_baseline_end(s->cluster);
-			s->cluster_news = (struct store_news){ 1, SIZE_MAX };
-		}
+		s->version++;
+		if (!s->baseline)
+			baseline_told(s, s->cluster, &s->cluster_news);
 	}
 	return s->cluster;
 }
@@ -179,6 +188,7 @@ step_put(struct store *s, struct catalog_step *step, const struct uuid *id, uint
 		s->stats.refused++;
 	if (rc > 0) {
 		s->stats.applied++;
+		s->version++;
 		catalog_record_changed(step, id, kind, change.key);
 		owner_change_done(&change);
 	}
@@ -195,6 +205,7 @@ step_remove(struct store *s, struct catalog_step *step, const struct uuid *id, u
 	if (o == NULL || owner_remove(o, kind, key, &change) <= 0)
 		return 0;
 	s->stats.applied++;
+	s->version++;
 	catalog_record_changed(step, id, kind, change.key);
 	owner_change_done(&change);
 	return 1;
@@ -225,12 +236,23 @@ store_baseline_end(struct store *s, struct now now)
 	if (!s->baseline)
 		return;
 	s->baseline = false;
-	owner_baseline_end(s->self);
-	s->self_news = (struct store_news){ 1, SIZE_MAX };
-	if (owner_is_writer(s->cluster)) {
-		owner_baseline_end(s->cluster);
-		s->cluster_news = (struct store_news){ 1, SIZE_MAX };
-	}
+	baseline_told(s, s->self, &s->self_news);
+	if (owner_is_writer(s->cluster))
+		baseline_told(s, s->cluster, &s->cluster_news);
+}
+
+void
+store_epoch_begin(struct store *s, struct now now, struct epoch epoch)
+{
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
+
+	s->config.epoch = epoch;
+	owner_epoch_begin(s->self, epoch);
+	s->self_news = (struct store_news){ 0 };
+	s->version++;
+	if (!s->baseline)
+		baseline_told(s, s->self, &s->self_news);
+	catalog_epoch_changed(&step, &s->config.self);
 }
 
 /* Packed writes. */
@@ -486,6 +508,7 @@ store_assert_masked(struct store *s, struct now now)
 			continue;
 		catalog_record_changed(&step, &id, kind, change.key);
 		owner_change_done(&change);
+		s->version++;
 		count++;
 	}
 	return count;
@@ -494,7 +517,7 @@ store_assert_masked(struct store *s, struct now now)
 /* News and digests. */
 
 static bool
-news_next(const struct owner *o, struct store_news *news, struct owner_record *out)
+news_next(const struct owner *o, struct store_news *news, uint64_t *after, struct owner_record *out)
 {
 	struct owner_range range = { .after = news->number - 1, .upto = UINT64_MAX };
 	struct owner_record r;
@@ -508,7 +531,9 @@ news_next(const struct owner *o, struct store_news *news, struct owner_record *o
 	while (owner_range_next(o, &range, &cursor, &r)) {
 		if (r.number == news->number && count++ < news->count)
 			continue;
-		*news = (struct store_news){ r.number, r.number == news->number ? count : 1 };
+		*after = r.number == news->number ? r.number - 1 : news->number;
+		news->count = r.number == news->number ? count : 1;
+		news->number = r.number;
 		*out = r;
 		return true;
 	}
@@ -516,30 +541,70 @@ news_next(const struct owner *o, struct store_news *news, struct owner_record *o
 }
 
 bool
-store_news_next(struct store *s, struct uuid *owner, struct owner_record *out)
+store_news_next(struct store *s, struct uuid *owner, uint64_t *after, struct owner_record *out)
 {
-	if (news_next(s->self, &s->self_news, out))
+	if (news_next(s->self, &s->self_news, after, out))
 		*owner = s->config.self;
-	else if (news_next(s->cluster, &s->cluster_news, out))
+	else if (news_next(s->cluster, &s->cluster_news, after, out))
 		*owner = s->config.cluster;
 	else
 		return false;
 	return true;
 }
 
-/* Owners that membership does not know are not told of: nobody should be asked for more. */
+bool
+store_baseline_next(struct store *s, struct uuid *owner, struct epoch *epoch, uint64_t *hash)
+{
+	bool own = s->self_news.baseline;
+	struct store_news *news = own ? &s->self_news : &s->cluster_news;
+
+	if (!news->baseline)
+		return false;
+	news->baseline = false;
+	*owner = own ? s->config.self : s->config.cluster;
+	*epoch = owner_digest(own ? s->self : s->cluster).epoch;
+	*hash = news->hash;
+	return true;
+}
+
+/* Owners that membership does not know are not told of: nobody should be asked for more. Nor what
+ * a certificate keeps away: nobody should ask for it (RULES 6). */
+static bool
+digest_told(const struct store_member *m, struct digest *out)
+{
+	if (m->state != MEMBER_ALIVE && m->state != MEMBER_FAILED)
+		return false;
+	*out = owner_digest(m->owner);
+	return out->epoch.counter > m->gone_at.counter && out->number > 0;
+}
+
 bool
 store_digest_next(const struct store *s, size_t *cursor, struct digest *out)
 {
 	struct store_member *m = (struct store_member *)*cursor;
 
 	while ((m = store_member_next(s, m)) != NULL) {
-		if (m->state != MEMBER_ALIVE && m->state != MEMBER_FAILED)
-			continue;
-		*out = owner_digest(m->owner);
 		*cursor = (uintptr_t)m;
-		if (out->epoch.counter > 0 && out->number > 0)
+		if (digest_told(m, out))
 			return true;
 	}
 	return false;
+}
+
+bool
+store_digest_of(const struct store *s, const struct uuid *id, struct digest *out)
+{
+	const struct store_member *m = store_member_find(s, id);
+	struct digest d;
+
+	if (m == NULL || !digest_told(m, &d))
+		return false;
+	*out = d;
+	return true;
+}
+
+uint64_t
+store_version(const struct store *s)
+{
+	return s->version;
 }

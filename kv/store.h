@@ -50,6 +50,9 @@ int store_remove(struct store *, struct now, const struct uuid *owner, uint16_t 
     struct str key);
 /* The local sources are reconciled: the baseline of this epoch is complete (RULES 1). */
 void store_baseline_end(struct store *, struct now);
+/* A new epoch for our own records while we run, synced to disk before (RULES 6: our death was
+ * certified). Its baseline is what we hold: complete at once, or when store_baseline_end() says. */
+void store_epoch_begin(struct store *, struct now, struct epoch);
 
 /* Typed helpers over store_put(): pack, then put. For external records info->node (services and
  * checks) or info->name (nodes) says where; for own records `node` is empty. */
@@ -89,6 +92,22 @@ enum store_member_state {
 void store_member(struct store *, struct now, const struct uuid *id, enum store_member_state,
     nsec certificate_until);
 
+/* Certificates of death (RULES 6) travel with the time they have left: clocks differ. */
+struct store_certificate {
+	struct uuid id;
+	struct epoch epoch;
+	nsec left;
+};
+#define STORE_CERTIFICATES_MAX 8192 /* of ids that are no members, taken from others */
+#define STORE_CERTIFICATE_SPAN (30 * 24 * NSEC_HOUR) /* the longest that is taken from others */
+/* In order of id; *cursor starts at 0 and is good until the store changes. */
+bool store_certificate_next(
+    const struct store *, struct now, size_t *cursor, struct store_certificate *out);
+/* Another agent's. One that is known keeps the end it has, so none is renewed by going round.
+ * A member keeps what it shows: membership says who lives, and who hears of its own death begins
+ * a new epoch. True: it is ours, at or above our epoch. */
+bool store_certificate(struct store *, struct now, const struct store_certificate *);
+
 /* From other agents. `needs` tells what to ask the sender for, if anything. */
 struct store_needs {
 	bool range;      /* ask for this owner's records after `after` */
@@ -97,6 +116,11 @@ struct store_needs {
 };
 void store_push(struct store *, struct now, const struct uuid *owner, struct epoch,
     const struct record *, struct store_needs *needs);
+/* Everything numbered in (after, the last one's number] as it came from its owner at once: well
+ * formed records, numbers rising, at least one, after >= 1. Where nothing is missing before them
+ * they move the number together; else each counts for itself, as in store_push(). */
+void store_push_run(struct store *, struct now, const struct uuid *owner, struct epoch,
+    uint64_t after, struct str records, struct store_needs *needs);
 /* One encoded range: owner id, struct owner_range, records (delta.h writes and reads it). */
 int store_range(struct store *, struct now, struct str bytes, struct store_needs *needs,
     struct err *);
@@ -104,12 +128,23 @@ int store_range(struct store *, struct now, struct str bytes, struct store_needs
 void store_baseline(struct store *, struct now, const struct uuid *owner, struct epoch,
     uint64_t hash, struct store_needs *needs);
 
-/* What to gossip: our own changes, in order. False: no more. Borrowed until the next change. */
-bool store_news_next(struct store *, struct uuid *owner, struct owner_record *out);
+/* Whether records of this epoch and number would be let in: no certificate keeps them away, they
+ * are not our own, and it is no jump (RULES 6, 18). */
+bool store_takes(const struct store *, const struct uuid *, struct epoch, uint64_t number);
 
-/* All owners' digests, sorted by id; *cursor starts at 0. */
+/* What to gossip: our own changes, in order. False: no more. Borrowed until the next change.
+ * `after`: of this owner everything numbered up to it was given before. The records of a baseline
+ * are not among them: store_baseline_next() gives its hash, once, and comes first. */
+bool store_news_next(
+    struct store *, struct uuid *owner, uint64_t *after, struct owner_record *out);
+bool store_baseline_next(struct store *, struct uuid *owner, struct epoch *, uint64_t *hash);
+
+/* All owners' digests, sorted by id; *cursor starts at 0. Others are not told of owners that are
+ * no members, nor of what a certificate keeps away. */
 bool store_digest_next(const struct store *, size_t *cursor, struct digest *out);
+bool store_digest_of(const struct store *, const struct uuid *, struct digest *out);
 const struct owner *store_owner(const struct store *, const struct uuid *id);
+uint64_t store_version(const struct store *); /* rises when digests may have changed */
 
 /* Timers: unknown owners' records expire, certificates end. */
 void store_tick(struct store *, struct now);

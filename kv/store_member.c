@@ -1,8 +1,8 @@
 /* kv/store_member.c -- whose records are shown, whose wait, whose are kept away (RULES 6).
  *
- * Parts: times; states; what membership says; the clock. A member is UNKNOWN from its first
- * record on until membership names it or its minute is over; ALIVE or FAILED it shows; GONE it is
- * only a certificate, which ends by itself.
+ * Parts: times; states; what membership says; certificates; the clock. A member is UNKNOWN from its
+ * first record on until membership names it or its minute is over; ALIVE or FAILED it shows; GONE
+ * it is only a certificate, which ends by itself.
  */
 #include <stdlib.h>
 
@@ -47,8 +47,11 @@ member_state_set(struct store *s, struct store_member *m, enum member_state stat
 		owner_free(m->owner);
 		m->owner = NULL;
 	}
+	s->gone_count += state == MEMBER_GONE;
+	s->gone_count -= m->state == MEMBER_GONE;
 	m->state = state;
 	s->unknown_bytes += store_member_cost(m);
+	s->version++;
 }
 
 /* Without records; without a certificate too nothing is left to keep. */
@@ -61,6 +64,7 @@ member_drop(struct store *s, struct store_member *m, struct epoch gone_at, nsec 
 	if (gone_at.counter > 0)
 		return;
 	RB_REMOVE(store_members, &s->members, m);
+	s->gone_count--;
 	free(m);
 }
 
@@ -134,6 +138,58 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 					 : AGENT_ALIVE);
 }
 
+/* Certificates. */
+
+bool
+store_certificate_next(
+    const struct store *s, struct now now, size_t *cursor, struct store_certificate *out)
+{
+	struct store_member *m = (struct store_member *)*cursor;
+
+	while ((m = store_member_next(s, m)) != NULL) {
+		*cursor = (uintptr_t)m;
+		if (m->gone_at.counter == 0 || m->gone_until <= now.mono)
+			continue;
+		*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
+		return true;
+	}
+	return false;
+}
+
+bool
+store_certificate(struct store *s, struct now now, const struct store_certificate *c)
+{
+	struct store_member *m = store_member_find(s, &c->id);
+	nsec left = nsec_min(c->left, STORE_CERTIFICATE_SPAN);
+
+	if (c->epoch.counter == 0 || left <= 0 || (m != NULL && m->owner == s->cluster))
+		return false;
+	if (store_is_jump(m == NULL ? NULL : m->owner, c->epoch, 0)) {
+		s->stats.refused++;
+		return false;
+	}
+	if (m != NULL && m->owner == s->self)
+		return c->epoch.counter >= owner_digest(s->self).epoch.counter;
+	if (m != NULL && c->epoch.counter <= m->gone_at.counter)
+		return false;
+	if (m == NULL && s->gone_count >= STORE_CERTIFICATES_MAX) {
+		s->stats.refused++;
+		return false;
+	}
+	if (m == NULL)
+		m = store_member_add(s, &c->id, MEMBER_GONE);
+	if (m->state == MEMBER_UNKNOWN &&
+	    owner_digest(m->owner).epoch.counter <= c->epoch.counter) {
+		s->stats.unknown_dropped += owner_count(m->owner);
+		member_drop(s, m, c->epoch, now.mono + left);
+		return false;
+	}
+	m->gone_at = c->epoch;
+	member_times_set(s, m, m->until, now.mono + left);
+	s->version++;
+	return false;
+}
+
 /* The clock. */
 
 void
@@ -143,7 +199,7 @@ store_tick(struct store *s, struct now now)
 
 	if (s->timed_count == 0)
 		return;
-	RB_FOREACH_SAFE(m, store_members, &s->members, next) {
+	RB_FOREACH_SAFE (m, store_members, &s->members, next) {
 		struct epoch gone_at = m->gone_at;
 
 		if (m->gone_until <= now.mono) {

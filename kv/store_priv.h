@@ -32,6 +32,8 @@ RB_PROTOTYPE(store_members, store_member, link, store_member_cmp)
 struct store_news {
 	uint64_t number;
 	size_t count;
+	bool baseline; /* to be told */
+	uint64_t hash; /* of the baseline */
 };
 
 struct store {
@@ -43,6 +45,8 @@ struct store {
 	struct owner *self, *cluster; /* borrowed from there */
 	struct store_news self_news, cluster_news;
 	bool baseline;        /* the local sources are not yet reconciled */
+	uint64_t version;     /* digests may have changed */
+	size_t gone_count;    /* certificates without a member */
 	size_t timed_count;   /* members that wait for a moment */
 	size_t unknown_bytes; /* held for UNKNOWN members */
 	struct buf scratch;   /* a body being packed */
@@ -58,6 +62,8 @@ struct store_member *store_member_add(struct store *, const struct uuid *, enum 
 struct store_member *store_member_for(
     struct store *, struct now, const struct uuid *, struct epoch);
 bool store_member_is_writer(const struct store *, const struct store_member *);
+/* RULES 18: an epoch or a number too far ahead of what is held. */
+bool store_is_jump(const struct owner *, struct epoch, uint64_t number);
 /* What an UNKNOWN member holds, in bytes and about; 0 for all others. */
 #define STORE_OWNER_COST 512
 #define STORE_RECORD_COST 64

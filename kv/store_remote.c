@@ -11,15 +11,30 @@
 
 /* What is let in. */
 
-static bool
-is_jump(const struct owner *o, struct epoch epoch, uint64_t number)
+/* Beyond what is held: an owner never heard of may be at any number, since the virtual owner's are
+ * Raft indexes; but counters of epochs start at 1. */
+bool
+store_is_jump(const struct owner *o, struct epoch epoch, uint64_t number)
 {
-	struct digest have = owner_digest(o);
-	uint64_t from = epoch.counter == have.epoch.counter ? have.number : 0;
+	struct digest have = { 0 };
 
-	return (epoch.counter > have.epoch.counter &&
-		   epoch.counter - have.epoch.counter > JUMP_MAX) ||
-	       (number > from && number - from > JUMP_MAX);
+	if (o != NULL)
+		have = owner_digest(o);
+	if (epoch.counter > have.epoch.counter && epoch.counter - have.epoch.counter > JUMP_MAX)
+		return true;
+	return have.epoch.counter > 0 && number > have.number && number - have.number > JUMP_MAX;
+}
+
+bool
+store_takes(const struct store *s, const struct uuid *id, struct epoch epoch, uint64_t number)
+{
+	const struct store_member *m = store_member_find(s, id);
+
+	if (epoch.counter == 0 || (m != NULL && m->owner == s->self))
+		return false;
+	if (m != NULL && epoch.counter <= m->gone_at.counter)
+		return false;
+	return !store_is_jump(m == NULL ? NULL : m->owner, epoch, number);
 }
 
 /* Whose records these are, when they are welcome; `bytes` of them. */
@@ -33,7 +48,7 @@ welcome(struct store *s, struct now now, const struct uuid *id, struct epoch epo
 		s->stats.stale++;
 		return NULL;
 	}
-	if (is_jump(m->owner, epoch, number)) {
+	if (store_is_jump(m->owner, epoch, number)) {
 		s->stats.refused++;
 		return NULL;
 	}
@@ -88,10 +103,82 @@ store_push(struct store *s, struct now now, const struct uuid *owner, struct epo
 		take_in(s, &step, m, &change);
 	if (pushed == OWNER_STALE && !changed)
 		s->stats.stale++;
+	else
+		s->version++;
 	if (pushed == OWNER_GAP)
 		s->stats.gaps++;
 	if (pushed == OWNER_GAP || pushed == OWNER_OTHER_EPOCH)
 		ask(needs, m->owner, epoch);
+}
+
+/* All at once, when nothing before them is missing. */
+static bool
+run_apply(struct store *s, struct catalog_step *step, struct store_member *m,
+    const struct owner_range *range, struct str records)
+{
+	struct reader r = rd_of(records);
+	struct owner_change change;
+	struct record record;
+
+	if (owner_range_begin(m->owner, range) != OWNER_RANGE_APPLY)
+		return false;
+	while (record_read(&r, &record))
+		if (owner_range_apply(m->owner, &record, &change))
+			take_in(s, step, m, &change);
+	owner_range_end(m->owner, range);
+	s->version++;
+	return true;
+}
+
+/* One by one, each guarded by its own number. */
+static void
+run_push(struct store *s, struct catalog_step *step, struct store_member *m, struct epoch epoch,
+    struct str records, struct store_needs *needs)
+{
+	struct reader r = rd_of(records);
+	enum owner_pushed pushed = OWNER_STALE;
+	struct owner_change change;
+	struct record record;
+	bool changed, any = false;
+
+	while (record_read(&r, &record)) {
+		pushed = owner_push(m->owner, epoch, &record, &change, &changed);
+		any |= changed || pushed == OWNER_APPLIED || pushed == OWNER_GAP;
+		if (changed)
+			take_in(s, step, m, &change);
+	}
+	s->version += any;
+	s->stats.stale += !any;
+	s->stats.gaps += pushed == OWNER_GAP;
+	if (pushed == OWNER_GAP || pushed == OWNER_OTHER_EPOCH)
+		ask(needs, m->owner, epoch);
+}
+
+void
+store_push_run(struct store *s, struct now now, const struct uuid *owner, struct epoch epoch,
+    uint64_t after, struct str records, struct store_needs *needs)
+{
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
+	struct owner_range range = { .epoch = epoch, .after = after, .floor = after };
+	struct reader r = rd_of(records);
+	struct store_member *m;
+	struct record record;
+	struct epoch have;
+	size_t cost;
+
+	*needs = (struct store_needs){ 0 };
+	for (; record_read(&r, &record); range.count++)
+		range.upto = range.head = record.number;
+	if (range.count == 0 || after == 0)
+		return;
+	m = welcome(s, now, owner, epoch, range.upto, records.n + range.count * STORE_RECORD_COST);
+	if (m == NULL)
+		return;
+	cost = store_member_cost(m);
+	have = owner_digest(m->owner).epoch;
+	if (epoch_cmp(&epoch, &have) != 0 || !run_apply(s, &step, m, &range, records))
+		run_push(s, &step, m, epoch, records, needs);
+	s->unknown_bytes += store_member_cost(m) - cost;
 }
 
 /* Ranges. */
@@ -156,11 +243,13 @@ store_range(
 	cost = store_member_cost(m);
 	switch (owner_range_begin(m->owner, &range)) {
 	case OWNER_RANGE_APPLY:
+		s->version++;
 		range_apply(s, &step, m, &range, &r);
 		if (range.head > owner_digest(m->owner).number)
 			ask(needs, m->owner, range.epoch);
 		break;
 	case OWNER_RANGE_STAGE:
+		s->version++;
 		rc = range_stage(s, &step, m, &range, &r, err);
 		break;
 	case OWNER_RANGE_REFUSE:
@@ -182,7 +271,7 @@ store_baseline(struct store *s, struct now now, const struct uuid *owner, struct
 {
 	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
 	struct store_member *m = welcome(s, now, owner, epoch, 1, 0);
-	struct epoch before;
+	struct epoch before, after;
 
 	*needs = (struct store_needs){ 0 };
 	if (m == NULL)
@@ -192,6 +281,10 @@ store_baseline(struct store *s, struct now now, const struct uuid *owner, struct
 		ask(needs, m->owner, epoch);
 		return;
 	}
-	if (before.counter != owner_digest(m->owner).epoch.counter)
+	after = owner_digest(m->owner).epoch;
+	if (epoch_cmp(&before, &after) == 0)
+		return;
+	s->version++;
+	if (m->state != MEMBER_UNKNOWN)
 		catalog_epoch_changed(&step, owner);
 }

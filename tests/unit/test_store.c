@@ -48,8 +48,9 @@ peer_push(struct fix *f, struct store *peer, int lost)
 	struct store_needs needs = { 0 };
 	struct owner_record r;
 	struct uuid owner;
+	uint64_t after;
 
-	while (store_news_next(peer, &owner, &r)) {
+	while (store_news_next(peer, &owner, &after, &r)) {
 		struct record record = { r.kind, r.gone, r.number, r.key, blob_str(r.body) };
 
 		if (lost-- > 0)
@@ -127,24 +128,25 @@ an_equal_put_is_no_event(void **unused)
 	struct waiter waiter = { 0 };
 	struct owner_record r;
 	struct uuid owner;
+	uint64_t after;
 
 	(void)unused;
 	fix_node(&f, &fix_self, "n1", "10.0.0.1");
 	fix_service(&f, NULL, "web-1", "web", "blue");
 	store_baseline_end(f.store, f.now);
 	assert_false(
-	    store_news_next(f.store, &owner, &r)); /* a baseline is announced, not pushed */
+	    store_news_next(f.store, &owner, &after, &r)); /* a baseline is announced, not pushed */
 	watch_wait(store_watches(f.store), &waiter, &web, 1);
 	assert_int_equal(fix_service(&f, NULL, "web-1", "web", "blue"), 0);
 	assert_null(watch_ready_next(store_watches(f.store)));
-	assert_false(store_news_next(f.store, &owner, &r));
+	assert_false(store_news_next(f.store, &owner, &after, &r));
 	assert_int_equal(fix_service(&f, NULL, "web-1", "web", "green"), 1);
 	assert_ptr_equal(watch_ready_next(store_watches(f.store)), &waiter);
-	assert_true(store_news_next(f.store, &owner, &r));
+	assert_true(store_news_next(f.store, &owner, &after, &r));
 	assert_true(uuid_eq(&owner, &fix_self));
 	assert_int_equal(r.number, 2);
 	assert_str(r.key, "web-1");
-	assert_false(store_news_next(f.store, &owner, &r));
+	assert_false(store_news_next(f.store, &owner, &after, &r));
 	store_free(f.store);
 }
 
@@ -154,6 +156,7 @@ news_come_in_order_from_both_writers(void **unused)
 	struct fix f = fix_new();
 	struct owner_record r;
 	struct uuid owner;
+	uint64_t after;
 
 	(void)unused;
 	store_baseline_end(f.store, f.now);
@@ -161,14 +164,14 @@ news_come_in_order_from_both_writers(void **unused)
 	fix_service(&f, NULL, "b", "b", NULL);
 	fix_service(&f, "ext", "c", "c", NULL);
 	store_remove_service(f.store, f.now, &fix_self, STR(""), STR("a"));
-	assert_true(store_news_next(f.store, &owner, &r));
+	assert_true(store_news_next(f.store, &owner, &after, &r));
 	assert_str(r.key, "b");
-	assert_true(store_news_next(f.store, &owner, &r));
+	assert_true(store_news_next(f.store, &owner, &after, &r));
 	assert_str(r.key, "a");
 	assert_true(r.gone);
-	assert_true(store_news_next(f.store, &owner, &r));
+	assert_true(store_news_next(f.store, &owner, &after, &r));
 	assert_true(uuid_eq(&owner, &fix_cluster));
-	assert_false(store_news_next(f.store, &owner, &r));
+	assert_false(store_news_next(f.store, &owner, &after, &r));
 	store_free(f.store);
 }
 
@@ -517,9 +520,17 @@ numbers_that_jump_are_dropped(void **unused)
 	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
 	store_push(f.store, f.now, &fix_peer, (struct epoch){ 1ull << 33, 9 }, &r, &needs);
 	assert_false(needs.range);
+	store_baseline(f.store, f.now, &fix_peer, (struct epoch){ 1, 9 }, 0, &needs);
 	r.number = UINT64_MAX;
 	store_push(f.store, f.now, &fix_peer, (struct epoch){ 1, 9 }, &r, &needs);
 	assert_false(needs.range);
+	assert_false(store_takes(f.store, &fix_peer, (struct epoch){ 1, 9 }, 2 + (1ull << 32)));
+	assert_int_equal(store_stats(f.store).refused, 2);
+
+	/* But whoever meets an owner for the first time meets it anywhere: a Raft index, say. */
+	r.number = 1ull << 40;
+	store_push(f.store, f.now, &fix_cluster, (struct epoch){ 1, 9 }, &r, &needs);
+	assert_true(needs.range);
 	assert_int_equal(store_stats(f.store).refused, 2);
 	store_free(f.store);
 }
@@ -669,6 +680,7 @@ an_owner_asserts_again_what_masks_hide(void **unused)
 	struct fix f = fix_new();
 	struct owner_record r;
 	struct uuid owner;
+	uint64_t after;
 
 	(void)unused;
 	fix_node(&f, &fix_self, "n1", "10.0.0.1");
@@ -676,12 +688,12 @@ an_owner_asserts_again_what_masks_hide(void **unused)
 	store_baseline_end(f.store, f.now);
 	store_mask(f.store, f.now, &fix_self, RECORD_SERVICE, STR("a"), NULL);
 	assert_null(fix_find(&f, "n1", "a"));
-	while (store_news_next(f.store, &owner, &r))
+	while (store_news_next(f.store, &owner, &after, &r))
 		;
 	assert_int_equal(store_assert_masked(f.store, f.now), 1);
 	assert_non_null(fix_find(&f, "n1", "a"));
 	assert_int_equal(store_assert_masked(f.store, f.now), 0);
-	assert_true(store_news_next(f.store, &owner, &r));
+	assert_true(store_news_next(f.store, &owner, &after, &r));
 	assert_str(r.key, "a");
 	store_free(f.store);
 }
