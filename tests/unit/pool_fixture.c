@@ -117,8 +117,11 @@ world_send(struct world *w, unsigned node, const struct pool_action *a)
 
 	arena_init(&arena, 1 << 20);
 	frame_walk_init(&walk, &arena, a->bytes);
-	while (frame_walk_next(&walk, &one))
+	while (frame_walk_next(&walk, &one)) {
 		n->user_0xc5 += world_says_muster(one);
+		if (to < WORLD_MAX && w->nodes[to].fake != NULL)
+			w->nodes[to].fake_heard_muster += world_says_muster(one);
+	}
 	arena_done(&arena);
 	buf_init(&b, 1 << 16);
 	assert_int_equal(frame_seal(&frame, a->bytes, a->crc, &b, NULL), 0);
@@ -245,7 +248,7 @@ world_datagram(struct world *w, struct world_event *e)
 	struct str opened, one;
 
 	if (n->pool == NULL) {
-		if (!n->silent && !w->cut[e->to][e->from])
+		if (!n->silent && n->fake == NULL && !w->cut[e->to][e->from])
 			world_post(w, REFUSED, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
 		return;
 	}
@@ -265,6 +268,46 @@ world_stream_cut(const struct world *w, const struct world_event *e)
 	return w->cut[e->from][e->to] || w->cut[e->to][e->from];
 }
 
+struct wire_node_state
+world_fake_node(
+    struct world *w, unsigned node, uint8_t room[WIRE_META_MAX], const char *const *tags)
+{
+	struct writer m = wr_of(room, WIRE_META_MAX);
+	struct serf_tag list[16];
+	size_t count = 0;
+
+	for (; tags[count] != NULL; count++) {
+		struct str rest = str_of(tags[count]);
+
+		list[count].key = str_cut(&rest, '=');
+		list[count].value = rest;
+	}
+	serf_tags_write(&m, list, count);
+	assert_false(m.full);
+	return (struct wire_node_state){
+		.name = str_of(w->nodes[node].name),
+		.addr = w->nodes[node].addr,
+		.meta = wr_done(&m),
+		.vsn_whole = true,
+		.addr_ok = true,
+		.incarnation = 1,
+		.state = SWIM_ALIVE,
+		.vsn = wire_vsn_ours,
+	};
+}
+
+static bool
+world_fake_answer(
+    const struct world_node *n, const struct stream_request *q, struct stream_request *answer)
+{
+	if (n->fake == NULL || q->type != WIRE_PUSH_PULL)
+		return false;
+	*answer = (struct stream_request){ .type = WIRE_PUSH_PULL };
+	answer->u.push_pull.nodes = (struct wire_node_state *)(uintptr_t)n->fake;
+	answer->u.push_pull.node_count = n->fake_count;
+	return true;
+}
+
 /* The request out of its writer, through the wire, into the other's pool, and the answer on its
  * way. */
 static void
@@ -277,6 +320,7 @@ world_stream(struct world *w, struct world_event *e)
 	struct world_event *back;
 	struct arena arena;
 	struct buf wire;
+	bool listens;
 
 	if (from->pool == NULL || from->life != e->from_life)
 		return;
@@ -287,16 +331,19 @@ world_stream(struct world *w, struct world_event *e)
 	}
 	arena_init(&arena, (size_t)64 << 20);
 	buf_init(&wire, (size_t)64 << 20);
-	back = world_post(w, to->pool == NULL ? OVER : ANSWER, e->to, e->from,
-	    w->now.mono + WORLD_LATENCY, STR_NONE);
+	listens = to->pool != NULL || to->fake != NULL;
+	back = world_post(w, listens ? ANSWER : OVER, e->to, e->from, w->now.mono + WORLD_LATENCY,
+	    STR_NONE);
 	back->id = e->id;
-	back->refused = to->pool == NULL;
+	back->refused = !listens;
 	in = stream_in_new(&ft, false);
-	if (to->pool != NULL &&
+	if (listens &&
 	    pool_stream_request(from->pool, w->now, e->id, &arena, &request) &&
 	    stream_write(&ff, &request, false, &wire, NULL) == 0 &&
 	    stream_in_feed(in, buf_str(&wire), &request, NULL) == 1 &&
-	    pool_request(to->pool, w->now, &e->addr, &request, &arena, &answer)) {
+	    (to->pool == NULL
+		    ? world_fake_answer(to, &request, &answer)
+		    : pool_request(to->pool, w->now, &e->addr, &request, &arena, &answer))) {
 		buf_clear(&wire);
 		assert_int_equal(stream_write(&ft, &answer, true, &wire, NULL), 0);
 		back->bytes = str_mem(str_dup(buf_str(&wire)), wire.n);

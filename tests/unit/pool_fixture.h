@@ -34,7 +34,9 @@ struct world_node {
 	nsec ready_at, left_at;
 	uint64_t key_answers, key_done;
 	size_t user_0xc5; /* messages of the catalog sent */
-	uint64_t seen_by_plain; /* of them to who does not announce it */
+	/* Not one of ours: no process, answers a push/pull with this list. */
+	const struct wire_node_state *fake;
+	size_t fake_count, fake_heard_muster; /* … messages of the catalog that came to it */
 };
 
 struct world_event;
@@ -48,6 +50,11 @@ struct world {
 	struct swim_profile profile;
 	nsec reap;
 };
+
+/* A member that is not ours, as it stands in a push/pull: alive, with these tags ("key=value", NULL
+ * ends). The tags lie in `room`. */
+struct wire_node_state world_fake_node(struct world *, unsigned node, uint8_t room[WIRE_META_MAX],
+    const char *const *tags);
 
 struct world *world_new(void);
 struct world *world_of(unsigned count); /* so many with a service each, joined, and all alike */
