@@ -45,7 +45,7 @@ struct coordinates {
 	struct rng rng;
 	struct peers peers;
 	size_t count;
-	uint64_t resets;
+	uint64_t samples, resets;
 };
 
 /* Vectors. */
@@ -263,6 +263,7 @@ coordinates_observe(
 		time = peer_time(p, time);
 		p->at = *theirs;
 	}
+	c->samples++;
 	vivaldi(c, theirs, time);
 	adjust(c, theirs, time);
 	gravity(c);
@@ -298,6 +299,17 @@ coordinates_free(struct coordinates *c)
 		free(p);
 	}
 	free(c);
+}
+
+bool
+coordinates_begin(struct coordinates *c, const struct serf_coordinate *ours)
+{
+	if (!coordinate_valid(ours))
+		return false;
+	c->ours = *ours;
+	for (int i = 0; i < ADJUSTMENT_WINDOW; i++)
+		c->adjustments[i] = 2 * ours->adjustment; /* so that the next one changes little */
+	return true;
 }
 
 const struct serf_coordinate *
@@ -339,6 +351,12 @@ size_t
 coordinates_count(const struct coordinates *c)
 {
 	return c->count;
+}
+
+uint64_t
+coordinates_samples(const struct coordinates *c)
+{
+	return c->samples;
 }
 
 uint64_t

@@ -24,6 +24,8 @@ struct coordinates; /* ours, and what others said of theirs */
 struct coordinates *coordinates_new(uint64_t seed);
 void coordinates_free(struct coordinates *); /* NULL is fine */
 
+/* Where we were in our last life: we go on from there. Refused when it is not valid. */
+bool coordinates_begin(struct coordinates *, const struct serf_coordinate *);
 const struct serf_coordinate *coordinates_ours(const struct coordinates *);
 /* A peer answered after rtt (0 < rtt <= COORDINATE_RTT_MAX) and is at `theirs`. False: refused
  * (not finite, out of range), nothing changed. */
@@ -36,9 +38,10 @@ const struct serf_coordinate *coordinates_of(const struct coordinates *, struct 
 void coordinates_learn(struct coordinates *, struct str peer, const struct serf_coordinate *);
 void coordinates_forget(struct coordinates *, struct str peer); /* it left */
 
-size_t coordinates_count(const struct coordinates *);    /* peers that are kept */
-uint64_t coordinates_resets(const struct coordinates *); /* ours was no number any more, and began
-							  * anew; never seen with honest peers */
+size_t coordinates_count(const struct coordinates *);     /* peers that are kept */
+uint64_t coordinates_samples(const struct coordinates *); /* observed, ever */
+uint64_t coordinates_resets(const struct coordinates *);  /* ours was no number any more, and began
+							   * anew; never seen with honest peers */
 
 /* Whether all is finite and in range: what may be kept and reckoned with. */
 bool coordinate_valid(const struct serf_coordinate *);

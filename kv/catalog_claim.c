@@ -413,6 +413,16 @@ catalog_agent_drop(struct catalog_step *step, const struct uuid *id)
 	free(agent);
 }
 
+bool
+catalog_node_coordinate(const struct catalog_node *node, struct coordinate_info *out)
+{
+	struct owner_record r;
+
+	return node->source != NULL &&
+	       owner_find(node->source->owner, RECORD_COORDINATE, STR_NONE, &r) && !r.gone &&
+	       coordinate_unpack(blob_str(r.body), out, NULL) == 0;
+}
+
 /* What the store tells. */
 
 static void
@@ -423,6 +433,8 @@ agent_record_changed(
 
 	if (kind == RECORD_NODE && key.n == 0)
 		agent_refresh(step, agent);
+	if (kind == RECORD_COORDINATE && key.n == 0) /* nobody else's answers show it */
+		catalog_touch(step, WATCH_COORDINATES, STR_NONE, true);
 	if ((kind != RECORD_SERVICE && kind != RECORD_CHECK) || agent->body == NULL)
 		return;
 	node = catalog_node_find(step->c, agent->name);

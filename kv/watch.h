@@ -22,6 +22,7 @@
 
 enum watch_kind {
 	WATCH_NODES,          /* name empty. /v1/catalog/nodes */
+	WATCH_COORDINATES,    /* name empty. /v1/coordinate/nodes */
 	WATCH_SERVICES,       /* name empty. /v1/catalog/services: names and tags */
 	WATCH_SERVICE,        /* name of a service. /v1/catalog/service/X */
 	WATCH_SERVICE_HEALTH, /* /v1/health/service/X: instances with nodes and checks */

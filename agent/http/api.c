@@ -178,12 +178,6 @@ selection_reads(struct api *api, const struct http_request *req, struct http_rep
 		reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
 }
 
-bool
-selection_in_turn(const struct selection *s, unsigned turn, const struct node_info *n)
-{
-	return turn == (s->near.n > 0 && !str_eq_nocase(n->name, s->near) ? 1u : 0u);
-}
-
 struct catalog_name *
 api_name_find(const struct api *api, struct str name)
 {

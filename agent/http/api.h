@@ -7,6 +7,7 @@
 #include "agent/local.h"
 #include "agent/options.h"
 #include "base/rng.h"
+#include "gossip/coordinate.h"
 #include "kv/store.h"
 
 #define API_CACHED_SEEN_MAX 256 /* a power of two */
@@ -52,13 +53,16 @@ void reply_cached(struct api *, const struct http_request *, struct http_reply *
 bool bool_parse(struct str, bool *out);
 
 /* Which entries of the catalog a query asks for: ?tag= and ?node-meta= (repeated: all must
- * match), ?near= (its node's entries first). */
+ * match), ?near= (in order of the round-trip time from that node). */
+struct near_entry;
 struct selection {
 	struct str *tags;
 	size_t tag_count;
 	struct pair *meta;
 	size_t meta_count;
 	struct str near;
+	const struct near_entry *sorted; /* NULL: the catalog's own order */
+	size_t sorted_count, sorted_at;
 };
 /* False with an error reply when the arena is full. */
 bool selection_read(
@@ -68,9 +72,19 @@ bool selection_has_tags(const struct selection *, const struct service_info *);
 /* Where the answer shows no nodes but their meta decides: it is read too. */
 void selection_reads(
     struct api *, const struct http_request *, struct http_reply *, const struct selection *);
-/* Lists are written in this many turns; whether a node's entries belong to one. */
-#define SELECTION_TURNS 2u
-bool selection_in_turn(const struct selection *, unsigned turn, const struct node_info *);
+/* Before one walk over all nodes, or over the instances of a name (NULL: none): puts them in the
+ * order of ?near=. False with an error reply when the arena is full. */
+bool selection_sort_nodes(const struct api *, const struct http_request *, struct selection *,
+    struct http_reply *);
+bool selection_sort_instances(const struct api *, const struct http_request *, struct selection *,
+    const struct catalog_name *, struct http_reply *);
+/* The walk; NULL starts and ends it. */
+const struct catalog_node *selection_node_next(struct selection *, const struct catalog *,
+    const struct catalog_node *);
+const struct catalog_service *selection_instance_next(struct selection *,
+    const struct catalog_name *, const struct catalog_service *);
+/* Where a node is, as the catalog knows it and reckons with it; false: it does not. */
+bool near_coordinate(const struct catalog_node *, struct serf_coordinate *out);
 
 /* A service by its name in any case; the exact spelling wins. NULL: none. */
 struct catalog_name *api_name_find(const struct api *, struct str name);

@@ -1,6 +1,6 @@
 /* agent/http/api_handlers.h -- every handler of the API, for the table of routes.
  *
- * Each belongs to the file of its name: api_catalog.c, api_health.c, api_agent.c,
+ * Each belongs to the file of its name: api_catalog.c, api_health.c, api_coordinate.c, api_agent.c,
  * api_agent_service.c, api_agent_check.c, api_status.c.
  */
 #ifndef AGENT_HTTP_API_HANDLERS_H
@@ -14,6 +14,8 @@ http_handler api_catalog_datacenters, api_catalog_nodes, api_catalog_services, a
     api_catalog_node, api_catalog_node_services, api_catalog_register, api_catalog_deregister;
 
 http_handler api_health_node, api_health_checks, api_health_service, api_health_state;
+
+http_handler api_coordinate_nodes, api_coordinate_node, api_coordinate_datacenters;
 
 http_handler api_agent_self, api_agent_members, api_agent_maintenance, api_agent_health_id,
     api_agent_health_name;

@@ -30,6 +30,13 @@ const struct route http_routes[] = {
 	{ HTTP_GET, "/v1/health/state/*", api_health_state, READ,
 	    "Checks in a state: passing, warning, critical, or any." },
 
+	{ HTTP_GET, "/v1/coordinate/datacenters", api_coordinate_datacenters, 0,
+	    "Network coordinates of the servers, by datacenter." },
+	{ HTTP_GET, "/v1/coordinate/nodes", api_coordinate_nodes, READ,
+	    "Network coordinates of the nodes, for estimating round-trip times." },
+	{ HTTP_GET, "/v1/coordinate/node/*", api_coordinate_node, READ,
+	    "Network coordinate of a node." },
+
 	{ HTTP_GET, "/v1/agent/self", api_agent_self, 0,
 	    "Configuration, membership and counters of this agent." },
 	{ HTTP_GET, "/v1/agent/members", api_agent_members, 0,

@@ -293,6 +293,50 @@ who_is_kept_is_shown_and_marked(void **unused)
 	store_free(f.store);
 }
 
+static void
+a_coordinate_is_no_news_for_watchers_of_anything_else(void **unused)
+{
+	static const enum watch_kind others[] = { WATCH_NODES, WATCH_SERVICES };
+	const struct coordinate_info at = { .vec = { 0.25 }, .error = 1 };
+	struct fix f = fix_new();
+	struct store *peer = peer_new(&f, 1, "n2");
+	struct catalog_node *node;
+	struct coordinate_info out;
+	uint64_t before[2], mine;
+	struct store_needs needs;
+	struct buf b;
+
+	(void)unused;
+	peer_service(&f, peer, "web-2", "web");
+	store_baseline_end(peer, f.now);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	(void)peer_range(&f, peer, 0);
+	node = catalog_node_find(f.catalog, STR("n2"));
+	assert_false(catalog_node_coordinate(node, &out));
+	for (size_t i = 0; i < 2; i++)
+		before[i] = fix_index(&f, others[i], "");
+	mine = fix_index(&f, WATCH_COORDINATES, "");
+	buf_init(&b, 1000);
+	coordinate_pack(&b, &at);
+	assert_int_equal(
+	    store_put(peer, f.now, &fix_peer, RECORD_COORDINATE, STR_NONE, buf_str(&b), NULL), 1);
+	needs = peer_push(&f, peer, 0);
+	assert_false(needs.range);
+	assert_true(catalog_node_coordinate(node, &out));
+	assert_true(out.vec[0] == 0.25 && out.error == 1);
+	assert_true(fix_index(&f, WATCH_COORDINATES, "") > mine);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(fix_index(&f, others[i], "") == before[i]);
+	buf_clear(&b);
+	buf_add(&b, STR("\x01\x01")); /* malformed: as if there were none */
+	store_put(peer, f.now, &fix_peer, RECORD_COORDINATE, STR_NONE, buf_str(&b), NULL);
+	(void)peer_push(&f, peer, 0);
+	assert_false(catalog_node_coordinate(node, &out));
+	buf_done(&b);
+	store_free(peer);
+	store_free(f.store);
+}
+
 /* An agent with a lower id than ours, and what it says of itself. */
 static void
 lowest_take(struct fix *f, const struct uuid *id, const char *node)
@@ -687,6 +731,7 @@ main(void)
 		cmocka_unit_test(a_failed_agent_is_critical_and_comes_back),
 		cmocka_unit_test(a_name_goes_to_the_live_holder_then_to_the_lowest_id),
 		cmocka_unit_test(who_is_kept_is_shown_and_marked),
+		cmocka_unit_test(a_coordinate_is_no_news_for_watchers_of_anything_else),
 		cmocka_unit_test(a_live_holder_of_a_name_comes_before_a_kept_one),
 		cmocka_unit_test(records_of_unknown_owners_wait_a_minute),
 		cmocka_unit_test(unknown_owners_have_a_budget),
