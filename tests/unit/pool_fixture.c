@@ -78,8 +78,7 @@ world_frame(const struct world_node *n)
 
 /* What comes out of a pool. */
 
-static void
-world_tell(struct world *w, unsigned node, const char *fmt, ...)
+static void world_tell(struct world *w, unsigned node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
@@ -176,8 +175,8 @@ world_carry_out(struct world *w, unsigned node, const struct pool_action *a)
 		n->keys_saved++;
 		break;
 	case POOL_MEMBER:
-		world_tell(w, node, "%s " STR_FMT, serf_news_name(a->news),
-		    STR_ARG(a->member.wire_name));
+		world_tell(
+		    w, node, "%s " STR_FMT, serf_news_name(a->news), STR_ARG(a->member.wire_name));
 		break;
 	case POOL_EVENT:
 		world_tell(w, node, "event " STR_FMT " " STR_FMT, STR_ARG(a->event.name),
@@ -249,7 +248,8 @@ world_datagram(struct world *w, struct world_event *e)
 
 	if (n->pool == NULL) {
 		if (!n->silent && n->fake == NULL && !w->cut[e->to][e->from])
-			world_post(w, REFUSED, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
+			world_post(
+			    w, REFUSED, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
 		return;
 	}
 	arena_init(&arena, 1 << 20);
@@ -332,13 +332,12 @@ world_stream(struct world *w, struct world_event *e)
 	arena_init(&arena, (size_t)64 << 20);
 	buf_init(&wire, (size_t)64 << 20);
 	listens = to->pool != NULL || to->fake != NULL;
-	back = world_post(w, listens ? ANSWER : OVER, e->to, e->from, w->now.mono + WORLD_LATENCY,
-	    STR_NONE);
+	back = world_post(
+	    w, listens ? ANSWER : OVER, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
 	back->id = e->id;
 	back->refused = !listens;
 	in = stream_in_new(&ft, false);
-	if (listens &&
-	    pool_stream_request(from->pool, w->now, e->id, &arena, &request) &&
+	if (listens && pool_stream_request(from->pool, w->now, e->id, &arena, &request) &&
 	    stream_write(&ff, &request, false, &wire, NULL) == 0 &&
 	    stream_in_feed(in, buf_str(&wire), &request, NULL) == 1 &&
 	    (to->pool == NULL
@@ -407,8 +406,8 @@ world_step(struct world *w, nsec until)
 
 	for (unsigned i = 0; i < WORLD_MAX; i++)
 		if (w->nodes[i].pool != NULL) {
-			nsec at = nsec_min(pool_deadline(w->nodes[i].pool),
-			    store_deadline(w->nodes[i].store));
+			nsec at = nsec_min(
+			    pool_deadline(w->nodes[i].pool), store_deadline(w->nodes[i].store));
 
 			if (at < due) {
 				due = at;
@@ -664,8 +663,7 @@ world_wish(struct world *w, const void *arg)
 }
 
 nsec
-world_until_shown(
-    struct world *w, nsec max, unsigned count, unsigned about, enum world_shown shown)
+world_until_shown(struct world *w, nsec max, unsigned count, unsigned about, enum world_shown shown)
 {
 	static const char *const words[] = { "not there", "hidden", "shown" };
 	struct wish wish = { count, about, "web", shown };

@@ -53,8 +53,8 @@ struct world {
 
 /* A member that is not ours, as it stands in a push/pull: alive, with these tags ("key=value", NULL
  * ends). The tags lie in `room`. */
-struct wire_node_state world_fake_node(struct world *, unsigned node, uint8_t room[WIRE_META_MAX],
-    const char *const *tags);
+struct wire_node_state world_fake_node(
+    struct world *, unsigned node, uint8_t room[WIRE_META_MAX], const char *const *tags);
 
 struct world *world_new(void);
 struct world *world_of(unsigned count); /* so many with a service each, joined, and all alike */
@@ -73,15 +73,15 @@ void world_drain(struct world *, unsigned node); /* after feeding a pool from ou
 
 /* What `at` says of `about`: serf's state by the wire name, "-" when it is not known. */
 const char *world_state(struct world *, unsigned at, unsigned about);
-/* A service of `about` in the catalog of `at`: shown and passing, known but hidden, or not there. */
+/* A service of `about` in the catalog of `at`: shown and passing, known but hidden, or not there.
+ */
 enum world_shown { NOT_THERE, HIDDEN, SHOWN };
 enum world_shown world_shown(struct world *, unsigned at, unsigned about);
 /* Until the living of the first `count` have it so; how long it took. */
-nsec world_until_shown(
-    struct world *, nsec max, unsigned count, unsigned about, enum world_shown);
+nsec world_until_shown(struct world *, nsec max, unsigned count, unsigned about, enum world_shown);
 nsec world_until_service(struct world *, unsigned count, unsigned of, const char *id);
 nsec world_until_ready(struct world *, nsec max, unsigned node);
-bool world_told(struct world *, unsigned node, const char *text); /* in its story */
+bool world_told(struct world *, unsigned node, const char *text);  /* in its story */
 void world_service(struct world *, unsigned node, const char *id); /* registers one there */
 
 #endif

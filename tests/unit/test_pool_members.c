@@ -66,9 +66,8 @@ of_two_that_join_each_other_one_gives_way(void **unused)
 		pool_join(w->nodes[B].pool, w->now, &w->nodes[A].addr);
 		world_drain(w, B);
 		world_run(w, 10 * NSEC_SEC);
-		assert_int_equal(pool_stats(w->nodes[A].pool).renamed +
-				     pool_stats(w->nodes[B].pool).renamed,
-		    1);
+		assert_int_equal(
+		    pool_stats(w->nodes[A].pool).renamed + pool_stats(w->nodes[B].pool).renamed, 1);
 		assert_string_equal(world_state(w, A, B), "alive");
 		assert_string_equal(world_state(w, B, A), "alive");
 		world_free(w);
@@ -114,8 +113,8 @@ renamed_agent_is_found_by_all_its_names(void **unused)
 	assert_true(uuid_eq(&m.id, &w->nodes[B].id));
 	assert_true(pool_member_find(w->nodes[A].pool, STR("a"), &m)); /* the lowest id */
 	assert_true(uuid_eq(&m.id, &w->nodes[A].id));
-	assert_true(pool_member_find(
-	    w->nodes[A].pool, STR("11112233-0000-0000-0000-000000000000"), &m));
+	assert_true(
+	    pool_member_find(w->nodes[A].pool, STR("11112233-0000-0000-0000-000000000000"), &m));
 	assert_true(uuid_eq(&m.id, &w->nodes[B].id));
 	assert_str(pool_wire_name(w->nodes[B].pool), "a~11112233");
 	assert_false(pool_member_find(w->nodes[A].pool, STR("z"), &m));
@@ -220,8 +219,8 @@ pool_of_consul_agents_is_not_joined(void **unused)
 	world_start(w, A);
 	world_join(w, A, F);
 	assert_int_equal(w->nodes[A].joins_failed, 1);
-	assert_non_null(strstr(w->nodes[A].join_text,
-	    "\"f\" at 10.0.0.6:8301 is a Consul server, version 1.10.3"));
+	assert_non_null(strstr(
+	    w->nodes[A].join_text, "\"f\" at 10.0.0.6:8301 is a Consul server, version 1.10.3"));
 	assert_int_equal(pool_member_count(w->nodes[A].pool, SERF_NONE), 1);
 	assert_int_equal(pool_stats(w->nodes[A].pool).refused_members, 1);
 	world_free(w);
@@ -244,8 +243,8 @@ consul_agent_does_not_get_in(void **unused)
 	request.u.push_pull.join = true;
 	request.u.push_pull.nodes = &fake;
 	request.u.push_pull.node_count = 1;
-	assert_true(pool_request(
-	    w->nodes[A].pool, w->now, &w->nodes[F].addr, &request, &arena, &answer));
+	assert_true(
+	    pool_request(w->nodes[A].pool, w->now, &w->nodes[F].addr, &request, &arena, &answer));
 	assert_int_equal(answer.type, WIRE_ERROR);
 	arena_done(&arena);
 	alive.u.alive = (struct wire_alive){
@@ -397,8 +396,8 @@ events_reach_everybody_once(void **unused)
 	world_run(w, 2 * NSEC_SEC);
 	for (unsigned i = A; i <= D; i++) {
 		const char *story = w->nodes[i].story.p;
-		const char *at =
-		    memmem(story, w->nodes[i].story.n, "event deploy 42", strlen("event deploy 42"));
+		const char *at = memmem(
+		    story, w->nodes[i].story.n, "event deploy 42", strlen("event deploy 42"));
 
 		assert_non_null(at);
 		assert_null(memmem(at + 1, w->nodes[i].story.n - (size_t)(at + 1 - story),
@@ -521,7 +520,8 @@ external_records_are_kept_while_a_member_speaks_of_their_owner(void **unused)
 	world_run(w, NSEC_SEC);
 	assert_int_equal(external_at(w, A, C), 1);
 	world_kill(w, C);
-	world_run(w, 70 * NSEC_SEC); /* failed is still known; an unknown owner's would be dropped */
+	world_run(
+	    w, 70 * NSEC_SEC); /* failed is still known; an unknown owner's would be dropped */
 	assert_int_equal(external_at(w, A, C), 1);
 	pool_force_leave(w->nodes[A].pool, w->now, STR("c"), false, NULL);
 	world_drain(w, A);
