@@ -23,6 +23,7 @@ struct world_node {
 	const char *dc; /* dc1 */
 	bool silent;    /* the host does not refuse */
 	bool awaits;
+	bool changed; /* its store: the pool has not heard */
 	unsigned life;
 	uint64_t epoch;
 	/* What came out of it. */
@@ -43,9 +44,10 @@ struct world_event;
 struct world {
 	struct now now;
 	struct world_node nodes[WORLD_MAX];
-	bool cut[WORLD_MAX][WORLD_MAX]; /* [from][to] */
+	bool cut[WORLD_MAX][WORLD_MAX];     /* [from][to] */
+	bool udp_cut[WORLD_MAX][WORLD_MAX]; /* … for datagrams only */
 	struct world_event *queue;
-	uint64_t seq;
+	unsigned ticks; /* at this very moment */
 	bool encrypt;
 	struct swim_profile profile;
 	nsec reap;
