@@ -244,6 +244,8 @@ push_record(struct push *p, const struct uuid *owner, uint64_t after, const stru
 	if (p->group_at != 0 && !uuid_eq(&p->owner, owner))
 		push_flush(p);
 	if (!uuid_eq(&p->owner, owner) || p->run != r->number) {
+		if (after != p->run) /* something is missing between: not one group */
+			push_group_close(p);
 		p->owner = *owner;
 		p->epoch = spread_held(p->s, owner).epoch;
 		p->run = r->number;

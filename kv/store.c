@@ -532,6 +532,8 @@ news_next(const struct owner *o, struct store_news *news, uint64_t *after, struc
 		if (r.number == news->number && count++ < news->count)
 			continue;
 		*after = r.number == news->number ? r.number - 1 : news->number;
+		if (owner_floor(o) > *after) /* tombstones were dropped before they were told */
+			*after = owner_floor(o) < r.number ? owner_floor(o) : r.number - 1;
 		news->count = r.number == news->number ? count : 1;
 		news->number = r.number;
 		*out = r;
