@@ -244,8 +244,6 @@ push_record(struct push *p, const struct uuid *owner, uint64_t after, const stru
 	if (p->group_at != 0 && !uuid_eq(&p->owner, owner))
 		push_flush(p);
 	if (!uuid_eq(&p->owner, owner) || p->run != r->number) {
-		if (after != p->run) /* something is missing between: not one group */
-			push_group_close(p);
 		p->owner = *owner;
 		p->epoch = spread_held(p->s, owner).epoch;
 		p->run = r->number;
@@ -302,7 +300,10 @@ spread_changed(struct spread *s, struct now now)
 		struct record r = { held.kind, held.gone, held.number, held.key,
 			blob_str(held.body) };
 
-		push_record(&p, &owner, after, &r);
+		if (r.number <= after) /* below the floor: who lacks it takes the whole state */
+			spread_announce_now(s, now, &owner);
+		else
+			push_record(&p, &owner, after, &r);
 		spread_rumor(s, now, &owner);
 	}
 	push_flush(&p);

@@ -90,7 +90,7 @@ store_new(const struct store_config *config, struct now now)
 	s->catalog = catalog_new(s->watches, &s->index, s->cluster);
 	owner_epoch_begin(s->self, config->epoch);
 	step = catalog_step(s->catalog, now.wall_ms);
-	catalog_agent_set(&step, s->self, AGENT_ALIVE);
+	catalog_agent_set(&step, s->self, false);
 	return s;
 }
 
@@ -532,8 +532,8 @@ news_next(const struct owner *o, struct store_news *news, uint64_t *after, struc
 		if (r.number == news->number && count++ < news->count)
 			continue;
 		*after = r.number == news->number ? r.number - 1 : news->number;
-		if (owner_floor(o) > *after) /* tombstones were dropped before they were told */
-			*after = owner_floor(o) < r.number ? owner_floor(o) : r.number - 1;
+		if (*after < owner_floor(o)) /* tombstones in between are dropped already */
+			*after = owner_floor(o);
 		news->count = r.number == news->number ? count : 1;
 		news->number = r.number;
 		*out = r;

@@ -81,12 +81,7 @@ int store_mask(struct store *, struct now, const struct uuid *owner, uint16_t ki
 size_t store_assert_masked(struct store *, struct now);
 
 /* Membership, as gossip reports it. Only records of members are shown. */
-enum store_member_state {
-	STORE_MEMBER_ALIVE,
-	STORE_MEMBER_FAILED,
-	STORE_MEMBER_GONE,
-	STORE_MEMBER_KEPT, /* failed, and shown all the same; its serfHealth passes and says so */
-};
+enum store_member_state { STORE_MEMBER_ALIVE, STORE_MEMBER_FAILED, STORE_MEMBER_GONE };
 /* GONE: left, reaped or pruned: its records go, and a certificate (id, epoch) keeps what is at
  * or below that epoch away until `certificate_until` (0: none). */
 void store_member(struct store *, struct now, const struct uuid *id, enum store_member_state,
@@ -133,9 +128,9 @@ void store_baseline(struct store *, struct now, const struct uuid *owner, struct
 bool store_takes(const struct store *, const struct uuid *, struct epoch, uint64_t number);
 
 /* What to gossip: our own changes, in order. False: no more. Borrowed until the next change.
- * `after`: nothing is missing between it and the record; beyond what was given before it when
- * tombstones fell before they were told, and then whoever lacks them must ask. The records of a
- * baseline are not among them: store_baseline_next() gives its hash, once, and comes first. */
+ * `after`: of this owner everything numbered up to it was given before, or cannot be any more: a
+ * record at or below it tells only those who take a whole state. The records of a baseline are
+ * not among them: store_baseline_next() gives its hash, once, and comes first. */
 bool store_news_next(
     struct store *, struct uuid *owner, uint64_t *after, struct owner_record *out);
 bool store_baseline_next(struct store *, struct uuid *owner, struct epoch *, uint64_t *hash);
