@@ -491,6 +491,19 @@ pool_member_swim(struct pool *p, struct str name)
 }
 
 void
+pool_tell_all(struct pool *p, struct str user)
+{
+	size_t left = POOL_TOLD_MAX;
+	struct named *n;
+
+	RB_FOREACH (n, named_names, &p->names)
+		if (left > 0 && named_alive(n) && !named_is_self(p, n)) {
+			swim_send(p->swim, p->now.mono, &n->addr, user);
+			left--;
+		}
+}
+
+void
 pool_self_forget(struct pool *p)
 {
 	struct named *n = named_find(p, blob_str(p->wire_name));

@@ -29,6 +29,7 @@
 #define POOL_LEAVE_WAIT (400 * NSEC_MS) /* for the intent to spread: a few rounds of gossip */
 #define POOL_LEAVE_MAX (2 * NSEC_SEC)   /* for the leave itself to spread */
 #define POOL_LINGER NSEC_SEC            /* then we still answer: memberlist's propagate delay */
+#define POOL_TOLD_MAX 64                /* whom we tell ourselves that we leave, as SWIM does */
 #define POOL_RIVAL_WAIT NSEC_SEC        /* before we ask who claims our name */
 #define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
 #define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
@@ -178,6 +179,7 @@ void pool_streams_done(struct pool *);
 /* pool_member.c */
 void pool_member_news(struct pool *, enum serf_news, const struct serf_member *);
 void pool_member_swim(struct pool *, struct str name); /* SWIM thinks otherwise of it */
+void pool_tell_all(struct pool *, struct str user);    /* one by one, POOL_TOLD_MAX at most */
 void pool_self_forget(struct pool *);                  /* before it comes back by another name */
 struct who *pool_who_find(const struct pool *, const struct uuid *);
 void pool_members_done(struct pool *);
