@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "keyring", cmd_keyring, "List and change the keys that agents encrypt with." },
 	{ "leave", cmd_leave, "Make an agent leave the pool in good order, and end." },
 	{ "members", cmd_members, "List the members of the pool." },
+	{ "rtt", cmd_rtt, "Estimate the round-trip time between two nodes." },
 	{ "tables", cmd_tables, NULL },
 	{ "validate", cmd_validate,
 	    "Read config files and folders, and say what is wrong in them." },
@@ -33,6 +34,7 @@ const struct usage *const usages[] = {
 	&keyring_usage,
 	&leave_usage,
 	&members_usage,
+	&rtt_usage,
 	NULL,
 };
 

@@ -128,6 +128,7 @@ render_stats(struct jw *w, const struct api *api, struct arena *arena)
 void
 api_agent_self(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
+	static const struct serf_coordinate nowhere = { .error = 1.5, .height = 1e-5 };
 	struct jw *w = reply_json(reply);
 
 	jw_object(w);
@@ -136,8 +137,8 @@ api_agent_self(struct api *api, const struct http_request *req, struct http_repl
 	jw_key(w, STR("DebugConfig"));
 	render_debug_config(w, api);
 	jw_key(w, STR("Coord"));
-	jw_raw(w, STR("{\"Vec\":[0,0,0,0,0,0,0,0],\"Error\":1.5,\"Adjustment\":0,"
-		      "\"Height\":0.00001}"));
+	render_coordinate(
+	    w, api->pool == NULL ? &nowhere : coordinates_ours(pool_coordinates(api->pool)));
 	jw_key(w, STR("Member"));
 	render_member_self(w, api, req->arena);
 	jw_key(w, STR("Stats"));

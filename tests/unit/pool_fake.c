@@ -95,3 +95,9 @@ pool_stats(const struct pool *p)
 	(void)p;
 	return (struct pool_stats){ .awareness = 3, .conflicts = 4, .renamed = 5 };
 }
+
+const struct coordinates *
+pool_coordinates(const struct pool *p)
+{
+	return p->coordinates;
+}

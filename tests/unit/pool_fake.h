@@ -16,6 +16,7 @@ struct pool {
 	bool prune;
 	enum serf_key_op op;
 	uint64_t id;         /* of the last request */
+	struct coordinates *coordinates; /* NULL: a test that does not look */
 	const char *refusal; /* the next request is refused with it; NULL: done */
 };
 

@@ -94,7 +94,7 @@ setup(void **unused)
 	config.self = identity.id;
 	config.cluster = identity.cluster;
 	config.epoch = identity.epoch;
-	pool = (struct pool){ .count = 0 };
+	pool = (struct pool){ .coordinates = coordinates_new(1) };
 	member_put("n1", "n1", "10.0.0.1:8301", SERF_ALIVE);
 	api = (struct api){ .options = &options,
 		.identity = &identity,
@@ -122,6 +122,7 @@ teardown(void **unused)
 {
 	(void)unused;
 	api_pool_done(&api);
+	coordinates_free(pool.coordinates);
 	events_free(api.events);
 	local_free(api.local);
 	store_free(api.store);
@@ -213,6 +214,8 @@ members_are_listed_in_every_state(void **unused)
 	ask("GET /v1/agent/members?wan", "");
 	assert_true(says("[{\"Name\":\"n1\",\"Addr\":\"10.0.0.1\""));
 	ask("GET /v1/agent/self", "");
+	assert_true(says("\"Coord\":{\"Vec\":[0,0,0,0,0,0,0,0],\"Error\":1.5,\"Adjustment\":0,"
+			 "\"Height\":0.00001}"));
 	assert_true(says("\"Member\":{\"Name\":\"n1\""));
 	assert_true(says("\"serf_lan\":{\"event_time\":\"12\",\"failed\":\"1\","
 			 "\"health_score\":\"3\",\"left\":\"1\",\"member_time\":\"11\","
