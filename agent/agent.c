@@ -3,8 +3,8 @@
  * In order: what a change sets off; time; signals; what is said at the start; the loop. One thread:
  * every callback below runs in the event loop.
  *
- *     a container, a request or a timer changes the store
- *       -> agent_changed(): news drained, the index ceiling kept ahead, woken queries answered,
+ *     a container, a request, another agent or a timer changes the store
+ *       -> agent_changed(): the pool told, the index ceiling kept ahead, woken queries answered,
  *          timers armed anew
  */
 #include "agent/agent_priv.h"
@@ -14,8 +14,10 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "agent/http/api_pool.h"
 #include "base/log.h"
 
+#define AGENT_LEAVE_MAX (10 * NSEC_SEC)    /* to leave the pool in good order */
 #define AGENT_STOP_MAX (8 * NSEC_SEC)      /* for answers under way, of the 10 s of a stop */
 #define AGENT_STOP_STEP (5 * NSEC_MS)      /* how often a stop looks whether all is sent */
 #define AGENT_CEILING_RETRY (5 * NSEC_SEC) /* after the disk refused a new ceiling */
@@ -45,19 +47,16 @@ agent_arm(struct agent *a)
 {
 	loop_timer_arm(a->local_timer, local_deadline(a->local));
 	loop_timer_arm(a->store_timer, store_deadline(a->store));
+	loop_timer_arm(a->roster_timer, roster_deadline(a->roster));
 }
 
 void
 agent_changed(struct agent *a, struct now now)
 {
-	struct owner_record record;
-	struct uuid owner;
-	uint64_t after;
-
 	if (a->checks != NULL)
 		check_io_step(a->checks, now);
-	while (store_news_next(a->store, &owner, &after, &record))
-		; /* nobody to tell: there is no gossip yet */
+	pool_changed(a->pool, now);
+	pool_io_step(a->pool_io);
 	agent_ceiling(a, now);
 	if (a->http != NULL)
 		http_server_wake(a->http);
@@ -151,18 +150,11 @@ agent_stop_step(void *arg)
 		event_base_loopbreak(a->base);
 }
 
-/* The first signal stops in good order; a second one does not wait for clients. */
 static void
-agent_on_stop(evutil_socket_t fd, short what, void *arg)
+agent_stop(struct agent *a)
 {
-	struct agent *a = arg;
-
-	(void)what;
-	if (a->stopping) {
-		event_base_loopbreak(a->base);
+	if (a->stopping)
 		return;
-	}
-	log_info("agent", "stopping signal=%d", (int)fd);
 	a->stopping = true;
 	a->stop_until = loop_now().mono + AGENT_STOP_MAX;
 	docker_io_free(a->docker_io);
@@ -171,6 +163,63 @@ agent_on_stop(evutil_socket_t fd, short what, void *arg)
 	dns_io_free(a->dns);
 	a->dns = NULL;
 	agent_stop_step(a);
+}
+
+/* The pool does not hear of it, or does not take it up: it will see for itself that we are gone. */
+static void
+agent_leave_due(void *arg)
+{
+	struct agent *a = arg;
+
+	log_warn("agent", "leaving takes too long, stopping");
+	agent_left(a);
+}
+
+void
+agent_leave(struct agent *a, struct now now)
+{
+	if (a->leaving || a->stopping)
+		return;
+	log_info("agent", "leaving the pool");
+	a->leaving = true;
+	roster_leaving(a->roster);
+	pool_leave(a->pool, now);
+	loop_timer_arm(a->leave_timer, now.mono + AGENT_LEAVE_MAX);
+	agent_api_changed(a);
+}
+
+void
+agent_left(struct agent *a)
+{
+	loop_timer_arm(a->leave_timer, NSEC_NEVER);
+	if (a->leave_ticket != 0)
+		api_left(&a->api, a->leave_ticket);
+	a->leave_ticket = 0;
+	agent_stop(a);
+}
+
+/* The first signal leaves or stops in good order, by RULES 17; a second one does not wait. */
+static void
+agent_on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+	const struct options *o = a->options;
+	struct now now = loop_now();
+
+	(void)what;
+	if (a->stopping || a->leaving) {
+		event_base_loopbreak(a->base);
+		return;
+	}
+	if (fd == SIGTERM ? o->leave_on_terminate : !o->skip_leave_on_interrupt) {
+		agent_leave(a, now);
+		return;
+	}
+	log_info("agent", "stopping signal=%d", (int)fd);
+	if (o->restart_grace > 0)
+		pool_restarting(a->pool, now);
+	agent_changed(a, now);
+	agent_stop(a);
 }
 
 int
@@ -183,6 +232,9 @@ agent_timers(struct agent *a, struct now now)
 	a->baseline_timer = loop_timer_new(a->base, agent_baseline_due, a);
 	a->resync_timer = loop_timer_new(a->base, agent_resync_due, a);
 	a->stop_timer = loop_timer_new(a->base, agent_stop_step, a);
+	a->leave_timer = loop_timer_new(a->base, agent_leave_due, a);
+	a->coordinate_timer = loop_timer_new(a->base, agent_coordinate_due, a);
+	a->roster_timer = loop_timer_new(a->base, agent_roster_due, a);
 	loop_timer_arm(a->minute_timer, now.mono + STORE_ASSERT_INTERVAL);
 	return 0;
 }
@@ -208,6 +260,8 @@ agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct 
 		return rc;
 	log_level_set(a->options->level);
 	agent_dns_configure(a);
+	pool_presence_configure(
+	    a->pool, (unsigned)a->options->hold_share, (unsigned)a->options->damp_flaps);
 	if (a->docker != NULL) {
 		struct docker_config config = agent_docker_config(a);
 
@@ -311,29 +365,45 @@ agent_tell_start(struct agent *a)
 	fflush(stdout);
 }
 
+static int
+agent_once(struct agent *a, struct err *err)
+{
+	struct now now;
+	int rc = agent_build(a, err);
+
+	if (rc == 0) {
+		agent_tell_start(a);
+		agent_tell_unused(a->options);
+		now = loop_now();
+		if (a->docker == NULL)
+			agent_baseline_end(a, now);
+		else
+			loop_timer_arm(a->baseline_timer, now.mono + AGENT_BASELINE_MAX);
+		agent_changed(a, now);
+		if (event_base_dispatch(a->base) < 0)
+			rc = err_set(err, ERR_IO, "the event loop failed");
+		else if (a->failure.code < 0)
+			rc = err_set(err, a->failure.code, "%s", a->failure.text);
+	}
+	agent_free(a);
+	return rc;
+}
+
 int
 agent_run(struct options *options, int argc, char **argv, struct err *err)
 {
-	struct agent a = { .options = options, .argc = argc, .argv = argv, .identity.lock = -1 };
-	struct now now;
+	bool again;
 	int rc;
 
 	log_level_set(options->level);
-	rc = agent_build(&a, err);
-	if (rc == 0) {
-		agent_tell_start(&a);
-		agent_tell_unused(options);
-		now = loop_now();
-		if (a.docker == NULL)
-			agent_baseline_end(&a, now);
-		else
-			loop_timer_arm(a.baseline_timer, now.mono + AGENT_BASELINE_MAX);
-		agent_changed(&a, now);
-		log_info("agent", "ready node=" STR_FMT, STR_ARG(options->node_name));
-		if (event_base_dispatch(a.base) < 0)
-			rc = err_set(err, ERR_IO, "the event loop failed");
-	}
-	agent_free(&a);
+	do {
+		struct agent a = {
+			.options = options, .argc = argc, .argv = argv, .identity.lock = -1
+		};
+
+		rc = agent_once(&a, err);
+		again = rc == 0 && a.again;
+	} while (again);
 	if (rc == 0)
 		log_info("agent", "stopped");
 	return rc;

@@ -1,5 +1,5 @@
-/* agent/agent_build.c -- all rooms put together, from the disk up to the listeners; and taken down in
- * the opposite order.
+/* agent/agent_build.c -- all rooms put together, from the disk up to the listeners; and taken down
+ * in the opposite order.
  */
 #include "agent/agent_priv.h"
 
@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/http/api_pool.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -124,7 +125,9 @@ agent_http_open(struct agent *a, struct err *err)
 		.external = a->external,
 		.options = o,
 		.identity = &a->identity,
-		.ready = true, /* nothing to join (RULES 13) */
+		.pool = a->pool,
+		.events = a->events,
+		.ops = agent_pool_ops(a),
 		.changed = agent_api_changed,
 		.changed_arg = a,
 	};
@@ -142,6 +145,7 @@ agent_dns_open(struct agent *a, struct err *err)
 	agent_dns_configure(a);
 	os_random(&seed, sizeof seed);
 	a->responder = dns_responder_new(&a->dns_config, store_catalog(a->store), seed);
+	dns_responder_ready(a->responder, false); /* until the pool says so (RULES 13) */
 	return dns_io_new(a->base, a->responder, o->dns_listen, o->dns_listen_count, &a->dns, err);
 }
 
@@ -199,6 +203,8 @@ agent_build(struct agent *a, struct err *err)
 	if (rc == 0)
 		rc = agent_timers(a, now);
 	if (rc == 0)
+		rc = agent_pool_open(a, now, err);
+	if (rc == 0)
 		rc = agent_http_open(a, err);
 	if (rc == 0)
 		rc = agent_dns_open(a, err);
@@ -226,7 +232,9 @@ agent_free(struct agent *a)
 	dns_io_free(a->dns);
 	dns_responder_free(a->responder);
 	free(a->dns_config.service_ttl);
+	api_pool_done(&a->api);
 	http_server_free(a->http);
+	agent_pool_close(a);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		if (a->signals[i] != NULL)
 			event_free(a->signals[i]);
@@ -238,6 +246,9 @@ agent_free(struct agent *a)
 	loop_timer_free(a->baseline_timer);
 	loop_timer_free(a->resync_timer);
 	loop_timer_free(a->stop_timer);
+	loop_timer_free(a->leave_timer);
+	loop_timer_free(a->coordinate_timer);
+	loop_timer_free(a->roster_timer);
 	external_free(a->external);
 	local_free(a->local);
 	journal_close(a->external_journal);

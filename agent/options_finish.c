@@ -288,20 +288,16 @@ finish_joining(struct options *o, struct err *err)
 static int
 finish_key(struct options *o, struct err *err)
 {
-	char room[BASE64_LEN(sizeof o->encrypt_key)];
-	struct buf key;
-	bool good;
+	size_t n;
 
 	if (o->encrypt.n == 0)
 		return 0;
-	buf_over(&key, room, sizeof room);
-	good = base64_get(&key, o->encrypt) && !key.full;
-	if (!good || (key.n != 16 && key.n != 24 && key.n != 32))
+	if (!base64_decode(o->encrypt, o->encrypt_key, sizeof o->encrypt_key, &n) ||
+	    (n != 16 && n != 24 && n != 32))
 		return err_set(err, ERR_INPUT,
 		    "-encrypt: the key must be 16, 24 or 32 bytes in base64, as muster keygen "
 		    "prints them");
-	memcpy(o->encrypt_key, key.p, key.n);
-	o->encrypt_key_len = key.n;
+	o->encrypt_key_len = n;
 	return 0;
 }
 

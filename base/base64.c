@@ -1,78 +1,72 @@
-/* base/base64.c -- three bytes, four letters. */
+/* base/base64.c -- see base64.h. */
 #include "base/base64.h"
 
-static const char base64_letters[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void
-base64_put(struct buf *out, struct str bytes)
+base64_encode(struct buf *b, struct str s)
 {
-	while (bytes.n > 0) {
-		size_t n = bytes.n < 3 ? bytes.n : 3;
-		uint32_t v = 0;
+	const uint8_t *p = (const uint8_t *)s.p;
+	char *out = s.n > SIZE_MAX / 2 ? NULL : buf_reserve(b, BASE64_LEN(s.n));
+	size_t at = 0;
 
-		for (size_t i = 0; i < 3; i++)
-			v = v << 8 | (i < n ? (uint8_t)bytes.p[i] : 0);
-		for (size_t i = 0; i < 4; i++)
-			buf_addc(out, i <= n ? base64_letters[v >> (18 - 6 * i) & 63] : '=');
-		bytes = str_skip(bytes, n);
+	if (out == NULL)
+		return;
+	for (size_t i = 0; i < s.n; i += 3) {
+		size_t left = s.n - i;
+		uint32_t v = (uint32_t)p[i] << 16;
+
+		if (left > 1)
+			v |= (uint32_t)p[i + 1] << 8;
+		if (left > 2)
+			v |= p[i + 2];
+		out[at++] = digits[v >> 18];
+		out[at++] = digits[v >> 12 & 63];
+		out[at++] = left > 1 ? digits[v >> 6 & 63] : '=';
+		out[at++] = left > 2 ? digits[v & 63] : '=';
 	}
+	buf_commit(b, at);
 }
 
-static int /* 0 to 63, or -1 */
-base64_value(char c)
+/* Value of a digit, 64 for the padding, 65 for anything else. */
+static uint32_t
+digit_value(char c)
 {
 	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
+		return (uint32_t)(c - 'A');
 	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
+		return (uint32_t)(c - 'a') + 26;
 	if (chr_digit(c))
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* The next letter that is no line end; '\0' after the last. */
-static char
-base64_letter(struct str *text)
-{
-	while (text->n > 0) {
-		char c = text->p[0];
-
-		*text = str_skip(*text, 1);
-		if (c != '\r' && c != '\n')
-			return c == '\0' ? '!' : c;
-	}
-	return '\0';
+		return (uint32_t)(c - '0') + 52;
+	if (c == '+' || c == '/')
+		return c == '+' ? 62 : 63;
+	return c == '=' ? 64 : 65;
 }
 
 bool
-base64_get(struct buf *out, struct str text)
+base64_decode(struct str s, void *out, size_t cap, size_t *n)
 {
-	for (bool ended = false;;) {
-		uint32_t v = 0;
-		size_t n = 0, pad = 0;
+	uint8_t *to = out;
+	uint32_t v = 0;
+	size_t at = 0, count = 0, pads = 0;
 
-		for (; n + pad < 4; v <<= 6) {
-			char c = base64_letter(&text);
-			int value = base64_value(c);
+	for (size_t i = 0; i < s.n; i++) {
+		uint32_t d = s.p[i] == '\r' || s.p[i] == '\n' ? 66 : digit_value(s.p[i]);
 
-			if (c == '\0')
-				return n + pad == 0;
-			if (ended || (pad > 0 && c != '='))
-				return false;
-			if (c == '=' && n >= 2)
-				pad++;
-			else if (value >= 0)
-				n++;
-			else
-				return false;
-			v |= value >= 0 ? (uint32_t)value : 0;
-		}
-		v >>= 6;
-		ended = pad > 0;
-		if (pad > 0 && (v & (pad == 1 ? 0xffu : 0xffffu)) != 0)
+		if (d == 66)
+			continue;
+		if (d == 65 || (d < 64 && pads > 0) || (d == 64 && (count % 4 < 2 || pads == 2)))
 			return false;
-		for (size_t i = 0; i + pad < 3; i++)
-			buf_addc(out, (char)(uint8_t)(v >> (16 - 8 * i)));
+		pads += d == 64;
+		v = v << 6 | (d & 63);
+		if (++count % 4 != 0)
+			continue;
+		if (cap - at < 3 - pads)
+			return false;
+		for (size_t k = 0; k < 3 - pads; k++)
+			to[at++] = (uint8_t)(v >> (16 - 8 * k));
+		v = 0;
 	}
+	*n = at;
+	return count % 4 == 0;
 }

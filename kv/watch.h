@@ -31,6 +31,7 @@ enum watch_kind {
 	WATCH_NODE_CHECKS,    /* /v1/health/node/X */
 	WATCH_STATE,          /* "any" or a status. /v1/health/state/X */
 	WATCH_AGENT_SERVICE,  /* id of a local service. /v1/agent/service/ID?hash= */
+	WATCH_EVENTS,         /* name empty. /v1/event/list */
 	WATCH_KEY,            /* a key. /v1/kv/X */
 	WATCH_KEY_PREFIX,     /* what keys begin with, also empty. /v1/kv/X?recurse, ?keys */
 	WATCH_SESSIONS,       /* name empty. /v1/session/list */

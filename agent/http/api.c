@@ -55,6 +55,13 @@ reply_true(struct http_reply *reply)
 	jw_bool(reply_json(reply), true);
 }
 
+uint64_t
+api_later(struct api *api, struct http_reply *reply)
+{
+	reply->later = ++api->tickets;
+	return reply->later;
+}
+
 void
 api_changed(struct api *api)
 {

@@ -4,6 +4,7 @@
  * is one segment, named "", and one datacenter.
  */
 #include "agent/http/api_handlers.h"
+#include "agent/http/render.h"
 
 static void
 coordinate_write(struct jw *w, struct str node, const struct serf_coordinate *c)
@@ -12,19 +13,7 @@ coordinate_write(struct jw *w, struct str node, const struct serf_coordinate *c)
 	jw_kstr(w, "Node", node);
 	jw_kstr(w, "Segment", STR_NONE);
 	jw_key(w, STR("Coord"));
-	jw_object(w);
-	jw_key(w, STR("Vec"));
-	jw_array(w);
-	for (int i = 0; i < SERF_COORDINATE_DIMENSIONS; i++)
-		jw_f64(w, c->vec[i]);
-	jw_array_end(w);
-	jw_key(w, STR("Error"));
-	jw_f64(w, c->error);
-	jw_key(w, STR("Adjustment"));
-	jw_f64(w, c->adjustment);
-	jw_key(w, STR("Height"));
-	jw_f64(w, c->height);
-	jw_object_end(w);
+	render_coordinate(w, c);
 	jw_object_end(w);
 }
 

@@ -9,8 +9,10 @@
 
 #include "agent/join.h"
 #include "base/buf.h"
+#include "base/rng.h"
 
-#define STEP_MAX 100000 /* actions in one drain; more is a loop */
+#define JOIN_ANSWER_MAX_TEST (61 * NSEC_SEC) /* longer than a try may take */
+#define STEP_MAX 100000                      /* actions in one drain; more is a loop */
 
 static struct world {
 	struct join *join;
@@ -568,7 +570,7 @@ answers_to_nothing_are_ignored(void **unused)
 	join_resolved(w.join, w.now, try, &a, 1, NULL);
 	join_tried(w.join, w.now, 999, true, STR_NONE);
 	join_resolved(w.join, w.now, 999, &a, 1, NULL);
-	join_tried(w.join, w.now, try, false, STR("a\nb"));
+	join_tried(w.join, w.now, try, false, STR("10.0.0.1:8301: a\nb"));
 	join_tried(w.join, w.now, try, true, STR_NONE);
 	drain();
 	assert_int_equal(w.failed, 0);
@@ -578,6 +580,85 @@ answers_to_nothing_are_ignored(void **unused)
 	assert_int_equal(w.failed, 1);
 	assert_string_equal(w.failure, "Failed to join 10.0.0.1:8301: a b; Failed to resolve name: "
 				       "no answer");
+}
+
+/* Answers late, in any order, right and wrong, members that come and go: the limits hold, each
+ * request is answered once, and time always moves on. */
+static void
+any_order_of_answers_is_survived(uint64_t seed)
+{
+	static const char *const hosts[] = { "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "x",
+		"y", "10.0.0.9", "not a host" };
+	struct join_action a;
+	struct rng rng;
+	size_t asked = 0;
+
+	rng_init(&rng, seed);
+	w.mute = true;
+	begin(
+	    "x 10.0.0.1 10.0.0.2", "y 10.0.0.3 10.0.0.9", "10.0.0.2 10.0.0.4 10.0.0.5 10.0.0.6", 0);
+	for (size_t step = 0; step < 2000; step++) {
+		struct addr addrs[2] = { addr_of(hosts[rng_below(&rng, 4)]),
+			addr_of(hosts[rng_below(&rng, 4)]) };
+		uint64_t id = w.pending_count == 0
+				  ? 0
+				  : w.pending[rng_below(&rng, (uint32_t)w.pending_count)];
+
+		switch (rng_below(&rng, 9)) {
+		case 0:
+		case 1:
+			join_tried(w.join, w.now, id, rng_below(&rng, 4) == 0, STR("no"));
+			break;
+		case 2:
+		case 3:
+			join_resolved(w.join, w.now, id, addrs, rng_below(&rng, 3), "no");
+			break;
+		case 4:
+			asked += w.pending_count < 32;
+			if (w.pending_count < 32)
+				join_request(w.join, w.now, str_of(hosts[rng_below(&rng, 8)]));
+			break;
+		case 5:
+			join_others(w.join, w.now, rng_below(&rng, 2));
+			break;
+		case 6:
+			join_known(w.join, w.now, &addrs[0]);
+			join_lost(w.join, w.now, &addrs[1]);
+			break;
+		default:
+			w.now += (nsec)(rng_u64(&rng) % (uint64_t)(20 * NSEC_SEC));
+			while (join_deadline(w.join) <= w.now)
+				join_tick(w.join, w.now);
+			break;
+		}
+		while (join_action_next(w.join, &a)) {
+			take(&a);
+			if (a.kind == JOIN_RESOLVE || a.kind == JOIN_TRY)
+				w.pending[w.pending_count++ % 36] = a.id;
+		}
+		if (w.pending_count > 36)
+			w.pending_count = 36;
+		buf_clear(&w.story);
+	}
+	w.now += JOIN_ANSWER_MAX_TEST;
+	for (int i = 0; i < 20; i++, w.now += JOIN_ANSWER_MAX_TEST) {
+		join_tick(w.join, w.now);
+		while (join_action_next(w.join, &a))
+			take(&a);
+	}
+	if (w.answers != asked)
+		fail_msg("seed %llu: %u answers to %zu requests", (unsigned long long)seed,
+		    w.answers, asked);
+}
+
+static void
+many_orders_of_answers_are_survived(void **unused)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		any_order_of_answers_is_survived(seed);
+		teardown(unused);
+		setup(unused);
+	}
 }
 
 static void
@@ -623,6 +704,7 @@ main(void)
 		T(a_request_does_not_wait_for_dead_hosts),
 		T(everything_is_bounded),
 		T(answers_to_nothing_are_ignored),
+		T(many_orders_of_answers_are_survived),
 		T(long_reasons_are_cut),
 	};
 
