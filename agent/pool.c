@@ -260,6 +260,7 @@ void
 pool_input(struct pool *p, struct now now, const struct addr *from, struct str message)
 {
 	pool_begin(p, now);
+	pool_heard(p, from);
 	swim_input(p->swim, now.mono, from, message);
 	pool_end(p);
 }
@@ -268,7 +269,7 @@ void
 pool_refused(struct pool *p, struct now now, const struct addr *peer)
 {
 	pool_begin(p, now);
-	swim_refused(p->swim, now.mono, peer);
+	pool_refusal(p, peer);
 	pool_end(p);
 }
 

@@ -307,6 +307,36 @@ named_replaces(struct pool *p, struct named *n)
 	}
 }
 
+/* Evidence. */
+
+static struct named *
+named_at(const struct pool *p, const struct addr *addr)
+{
+	struct named key = { .addr = *addr };
+	struct named_addrs addrs = p->addrs;
+	struct named *n = RB_NFIND(named_addrs, &addrs, &key);
+
+	return n != NULL && pool_addr_eq(&n->addr, addr) ? n : NULL;
+}
+
+void
+pool_heard(struct pool *p, const struct addr *from)
+{
+	if (named_at(p, from) != NULL)
+		presence_heard(p->presence, p->now.mono);
+}
+
+void
+pool_refusal(struct pool *p, const struct addr *peer)
+{
+	struct named *n = named_at(p, peer);
+
+	for (; n != NULL && pool_addr_eq(&n->addr, peer); n = RB_NEXT(named_addrs, NULL, n))
+		if (n->who != NULL && n == n->who->at)
+			presence_refused(p->presence, p->now.mono, &n->who->id);
+	swim_refused(p->swim, p->now.mono, peer);
+}
+
 /* News. */
 
 static struct named *

@@ -183,6 +183,10 @@ void pool_tell_all(struct pool *, struct str user);    /* one by one, POOL_TOLD_
 void pool_self_forget(struct pool *);                  /* before it comes back by another name */
 struct who *pool_who_find(const struct pool *, const struct uuid *);
 void pool_members_done(struct pool *);
+/* Something came from there: evidence for presence when it is a member's. */
+void pool_heard(struct pool *, const struct addr *from);
+/* Nobody listens there: evidence for presence, then for SWIM. */
+void pool_refusal(struct pool *, const struct addr *peer);
 struct tags_read { /* what we want of a member's tags */
 	bool muster, server;
 	struct uuid id, cluster;
