@@ -240,6 +240,7 @@ pool_free(struct pool *p)
 		return;
 	pool_streams_done(p);
 	pool_members_done(p);
+	pool_whos_done(p);
 	swim_free(p->swim);
 	serf_free(p->serf);
 	spread_free(p->spread);
