@@ -380,11 +380,14 @@ pool_leave(struct pool *p, struct now now)
 int
 pool_force_leave(struct pool *p, struct now now, struct str name, bool prune, struct err *err)
 {
+	struct serf_member wire;
 	struct pool_member m;
+	bool gone; /* meant is who is gone, not who is shown in its place */
 	int rc;
 
 	pool_begin(p, now);
-	if (pool_member_find(p, name, &m))
+	gone = serf_member_find(p->serf, name, &wire) && wire.state != SERF_ALIVE;
+	if (!gone && pool_member_find(p, name, &m))
 		name = m.wire_name;
 	rc = serf_force_leave(p->serf, now.mono, name, prune, err);
 	pool_end(p);

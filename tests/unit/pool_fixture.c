@@ -134,7 +134,8 @@ world_send(struct world *w, unsigned node, const struct pool_action *a)
 	n->bytes += b.n;
 	if (b.n > n->largest)
 		n->largest = b.n;
-	if (to < WORLD_MAX && !w->cut[node][to] && !w->udp_cut[node][to])
+	if (to < WORLD_MAX && !w->cut[node][to] && !w->udp_cut[node][to] &&
+	    rng_below(&w->rng, 1000) >= w->loss)
 		world_post(w, DATAGRAM, node, to, w->now.mono + WORLD_LATENCY, buf_str(&b));
 	buf_done(&b);
 }
@@ -490,12 +491,11 @@ world_never(struct world *w, nsec span, world_cond *cond, const void *arg, const
 struct world *
 world_new(void)
 {
-	static const uint8_t key[16] = "0123456789abcdef";
 	struct world *w = mem_new(struct world);
 
-	(void)key;
 	world_now(w, NSEC_SEC);
 	w->profile = swim_lan;
+	rng_init(&w->rng, 1);
 	for (unsigned i = 0; i < WORLD_MAX; i++) {
 		struct world_node *n = &w->nodes[i];
 
