@@ -183,6 +183,25 @@ alike(struct run *r, unsigned i, unsigned k)
 		    (unsigned long long)b.number);
 }
 
+/* Nobody's services are hidden; names that several want are their own affair. */
+static void
+shown(struct run *r, unsigned i, unsigned k)
+{
+	const struct world_node *about = &r->w->nodes[k];
+	struct catalog_node *n =
+	    catalog_node_find(store_catalog(r->w->nodes[i].store), str_of(about->name));
+	const struct catalog_check *serf =
+	    n == NULL ? NULL : catalog_check_find(n, STR(CATALOG_SERF_CHECK));
+
+	if (strcmp(about->name, "x") == 0)
+		return;
+	if (n == NULL || !uuid_eq(&n->owner, &about->id))
+		fail_msg(
+		    "seed %lu: %s does not show %s", r->seed, r->w->nodes[i].name, about->name);
+	if (serf != NULL && serf->status != CHECK_PASSING)
+		fail_msg("seed %lu: %s hides %s", r->seed, r->w->nodes[i].name, about->name);
+}
+
 static void
 run(unsigned long seed)
 {
@@ -198,8 +217,10 @@ run(unsigned long seed)
 	}
 	heal(&r);
 	for (unsigned i = 0; i < WORLD_MAX; i++)
-		for (unsigned k = 0; k < WORLD_MAX; k++)
+		for (unsigned k = 0; k < WORLD_MAX; k++) {
 			alike(&r, i, k);
+			shown(&r, i, k);
+		}
 	world_free(r.w);
 }
 
