@@ -202,6 +202,7 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	struct pool *p = mem_new(struct pool);
 	uint8_t room[WIRE_META_MAX];
 	struct writer w = wr_of(room, sizeof room);
+	struct err err;
 
 	assert(config->name.n > 0 && config->name.n <= WIRE_NAME_MAX && config->store != NULL);
 	assert(config->advertise.family != ADDR_NONE && config->advertise.port != 0);
@@ -221,8 +222,13 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	TAILQ_INIT(&p->streams);
 	p->ready_at = now.mono + p->config.ready_max;
 	p->leave_by = p->left_at = NSEC_NEVER;
-	if (pool_meta_write(p, &w, NULL) < 0) /* the caller has checked; else without tags */
-		w.pos = 0;
+	if (pool_meta_write(p, &w, &err) < 0) { /* without what was asked for beside our own */
+		pool_log(p, LOG_LEVEL_ERROR, "tags left out: %s", err.text);
+		p->config.meta.more_count = 0;
+		w = wr_of(room, sizeof room);
+		if (pool_meta_write(p, &w, NULL) < 0)
+			w = wr_of(room, sizeof room);
+	}
 	pool_cores_new(p, wr_done(&w), now);
 	if (!config->awaits)
 		pool_ready_set(p);
@@ -237,6 +243,7 @@ pool_free(struct pool *p)
 		return;
 	pool_streams_done(p);
 	pool_members_done(p);
+	pool_whos_done(p);
 	swim_free(p->swim);
 	serf_free(p->serf);
 	spread_free(p->spread);

@@ -374,6 +374,8 @@ pool_stream_over(struct pool *p, uint64_t id, bool refused, const struct stream_
 
 	if (s == NULL)
 		return;
+	if (answer != NULL)
+		pool_heard(p, &s->addr);
 	if (s->kind == STREAM_PULL)
 		pool_pull_over(p, s, refused, answer);
 	else if (s->kind == STREAM_PING)

@@ -76,6 +76,12 @@ world_frame(const struct world_node *n)
 	};
 }
 
+static uint64_t
+world_nonce(const struct world *w, const struct world_node *n)
+{
+	return 1000 * (uint64_t)(n - w->nodes) + n->epoch;
+}
+
 /* What comes out of a pool. */
 
 static void world_tell(struct world *w, unsigned node, const char *fmt, ...)
@@ -216,7 +222,7 @@ world_carry_out(struct world *w, unsigned node, const struct pool_action *a)
 		world_tell(w, node, "epoch above %llu", (unsigned long long)a->id);
 		n->epoch = a->id > n->epoch ? a->id : n->epoch;
 		n->epoch++;
-		store_epoch_begin(n->store, w->now, (struct epoch){ n->epoch, 1000 + n->epoch });
+		store_epoch_begin(n->store, w->now, (struct epoch){ n->epoch, world_nonce(w, n) });
 		store_baseline_end(n->store, w->now);
 		n->changed = true;
 		break;
@@ -357,6 +363,7 @@ world_stream(struct world *w, struct world_event *e)
 		    : pool_request(to->pool, w->now, &e->addr, &request, &arena, &answer))) {
 		buf_clear(&wire);
 		assert_int_equal(stream_write(&ft, &answer, true, &wire, NULL), 0);
+		free((void *)(uintptr_t)back->bytes.p);
 		back->bytes = str_mem(str_dup(buf_str(&wire)), wire.n);
 	}
 	stream_in_free(in);
@@ -552,7 +559,7 @@ world_store(struct world *w, struct world_node *n)
 	struct store_config config = {
 		.self = n->id,
 		.cluster = n->cluster,
-		.epoch = { ++n->epoch, 1000 + n->epoch },
+		.epoch = { n->epoch, world_nonce(w, n) },
 		.limits = owner_limits_default,
 		.unknown_bytes_max = 1 << 20,
 	};
@@ -577,7 +584,9 @@ world_start(struct world *w, unsigned node)
 		.advertise = n->addr,
 		.meta = { .dc = str_of(n->dc),
 		    .build = STR("1.0"),
-		    .cluster = str_of(uuid_format(&n->cluster, cluster)) },
+		    .cluster = str_of(uuid_format(&n->cluster, cluster)),
+		    .more = n->more,
+		    .more_count = n->more_count },
 		.profile = w->profile,
 		.reap = w->reap,
 		.awaits = n->awaits,
@@ -596,6 +605,7 @@ world_start(struct world *w, unsigned node)
 	}
 	n->life++;
 	n->ready = n->left = false;
+	n->epoch++;
 	world_store(w, n);
 	config.store = n->store;
 	n->pool = pool_new(&config, 1000 * node + n->life, w->now);

@@ -21,6 +21,8 @@ struct world_node {
 	struct uuid id, cluster;
 	struct addr addr;
 	const char *dc; /* dc1 */
+	const struct serf_tag *more;
+	size_t more_count;
 	bool silent;    /* the host does not refuse */
 	bool awaits;
 	bool changed; /* its store: the pool has not heard */
