@@ -239,14 +239,24 @@ attempt_end(struct join *j, nsec now, struct lane *lane, struct attempt *t)
 	join_attempt_free(t);
 }
 
+/* Reasons may begin with the address: it is there already. */
+static struct str
+attempt_reason(struct str why, struct str what)
+{
+	if (str_starts(why, what) && str_starts(str_skip(why, what.n), STR(": ")))
+		return str_skip(why, what.n + 2);
+	return why;
+}
+
 static void
 attempt_failed(struct join *j, nsec now, struct lane *lane, struct attempt *t, struct str why)
 {
 	char line[JOIN_REASON_MAX + 256], addr[ADDR_TEXT_MAX];
+	const char *what = t->host != NULL ? t->host : addr_format(&t->addr, addr);
 
+	why = attempt_reason(why, str_of(what));
 	snprintf(line, sizeof line, "Failed to %s %s: " STR_FMT,
-	    t->host != NULL ? "resolve" : "join",
-	    t->host != NULL ? t->host : addr_format(&t->addr, addr), STR_ARG(why));
+	    t->host != NULL ? "resolve" : "join", what, STR_ARG(why));
 	for (char *p = line; *p != '\0'; p++)
 		if (*p == '\n')
 			*p = ' ';

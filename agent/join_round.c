@@ -298,7 +298,7 @@ round_end_retry(struct join *j, nsec now, const struct round *r)
 	j->retry_wait = j->retry_wait == 0 ? JOIN_RETRY_FIRST : 2 * j->retry_wait;
 	j->retry_wait = nsec_min(j->retry_wait, j->retry_interval);
 	j->retry_at = now + join_spread(j, j->retry_wait);
-	join_log(j, LOG_LEVEL_WARN, "retry-join failed, again in %s: %s",
+	join_log(j, counts ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "retry-join failed, again in %s: %s",
 	    duration_format(j->retry_wait, wait), why);
 }
 

@@ -88,7 +88,8 @@ pool_end(struct pool *p)
 	for (unsigned turn = 0; more && turn < POOL_TURNS_MAX; turn++) {
 		more = pool_swim_drain(p);
 		more |= pool_serf_drain(p);
-		more |= pool_presence_drain(p); /* before the peers that it shows are compared with */
+		more |=
+		    pool_presence_drain(p); /* before the peers that it shows are compared with */
 		more |= pool_spread_drain(p);
 	}
 	pool_ready_check(p);
@@ -290,8 +291,8 @@ pool_stream_request(
 }
 
 void
-pool_stream_end(struct pool *p, struct now now, uint64_t id, bool refused,
-    const struct stream_request *answer)
+pool_stream_end(
+    struct pool *p, struct now now, uint64_t id, bool refused, const struct stream_request *answer)
 {
 	pool_begin(p, now);
 	pool_stream_over(p, id, refused, answer);
@@ -497,5 +498,6 @@ pool_stats(const struct pool *p)
 		.renamed = p->renames,
 		.taken_over = p->taken_over,
 		.conflicts = p->conflicts,
+		.dropped = p->dropped,
 	};
 }

@@ -155,6 +155,7 @@ struct pool_stats {
 	unsigned awareness;
 	uint64_t refused_members; /* that may not be in our pool: Consul's, or of another dc */
 	uint64_t renamed, taken_over, conflicts;
+	uint64_t dropped; /* by a limit of the pool itself */
 };
 struct pool_stats pool_stats(const struct pool *);
 

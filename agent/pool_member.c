@@ -1,6 +1,7 @@
 /* agent/pool_member.c -- who is who: wire names, ids and addresses, and what follows from them.
  *
- * Parts: the tables; tags; clusters; what one agent's names amount to; replaced ones; news; reading.
+ * Parts: the tables; tags; clusters; what one agent's names amount to; replaced ones; news;
+ * reading.
  *
  * SWIM and serf know wire names; the catalog knows ids. One id may have had several names here (it
  * was renamed, its host was), and one name several ids (a data directory was lost). What presence
@@ -18,7 +19,7 @@
 static int
 named_name_cmp(const struct named *a, const struct named *b)
 {
-	return str_cmp(blob_str(a->name), blob_str(b->name));
+	return str_cmp(a->key, b->key);
 }
 
 static int
@@ -55,21 +56,13 @@ RB_GENERATE(named_names, named, by_name, named_name_cmp)
 RB_GENERATE(named_addrs, named, by_addr, named_addr_cmp)
 RB_GENERATE(whos, who, by_id, who_cmp)
 
-static struct blob *
-name_key(struct str name) /* the trees compare blobs */
-{
-	return blob_new(name);
-}
-
 static struct named *
 named_find(const struct pool *p, struct str name)
 {
-	struct named key = { .name = name_key(name) };
+	struct named key = { .key = name };
 	struct named_names names = p->names;
-	struct named *n = RB_FIND(named_names, &names, &key);
 
-	blob_unref(key.name);
-	return n;
+	return RB_FIND(named_names, &names, &key);
 }
 
 struct who *
@@ -98,7 +91,7 @@ who_for(struct pool *p, const struct uuid *id)
 static bool
 named_is_self(const struct pool *p, const struct named *n)
 {
-	return str_eq(blob_str(n->name), blob_str(p->wire_name));
+	return str_eq(n->key, blob_str(p->wire_name));
 }
 
 /* Tags. */
@@ -150,8 +143,7 @@ cluster_hold(struct pool *p, const struct uuid *id)
 	struct cluster *c = cluster_find(p, id);
 
 	if (c == NULL) {
-		p->clusters =
-		    mem_grow(p->clusters, p->cluster_count, &p->cluster_room, sizeof *c);
+		p->clusters = mem_grow(p->clusters, p->cluster_count, &p->cluster_room, sizeof *c);
 		c = &p->clusters[p->cluster_count++];
 		*c = (struct cluster){ .id = *id };
 		cluster_show(p, id, STORE_MEMBER_ALIVE);
@@ -243,8 +235,8 @@ who_settle(struct pool *p, struct who *who)
 		word = named_word(who->at);
 		peer = named_peer(who->at);
 	}
-	who_cluster(p, who,
-	    word == PRESENCE_ALIVE || word == PRESENCE_FAILED ? &who->at->cluster : &none);
+	who_cluster(
+	    p, who, word == PRESENCE_ALIVE || word == PRESENCE_FAILED ? &who->at->cluster : &none);
 	p->muster_alive += (peer != SPREAD_DOWN) - (who->peer != SPREAD_DOWN);
 	if (!who->told || word != who->word)
 		presence_member(p->presence, p->now.mono, &who->id, word);
@@ -298,12 +290,9 @@ static void
 named_replaces(struct pool *p, struct named *n)
 {
 	struct named key = { .addr = n->addr };
-	struct named *m, *next;
+	struct named *m = RB_NFIND(named_addrs, &p->addrs, &key), *next;
 	bool live = named_alive(n);
 
-	key.name = name_key(STR_NONE);
-	m = RB_NFIND(named_addrs, &p->addrs, &key);
-	blob_unref(key.name);
 	for (; m != NULL && pool_addr_eq(&m->addr, &n->addr); m = next) {
 		next = RB_NEXT(named_addrs, &p->addrs, m);
 		if (m == n || !m->muster || !n->muster)
@@ -326,6 +315,7 @@ named_new(struct pool *p, const struct serf_member *m)
 	struct named *n = mem_new(struct named);
 
 	n->name = blob_new(m->name);
+	n->key = blob_str(n->name);
 	n->addr = m->addr;
 	RB_INSERT(named_names, &p->names, n);
 	RB_INSERT(named_addrs, &p->addrs, n);
@@ -356,7 +346,7 @@ named_moved(struct pool *p, struct named *n, const struct addr *addr, bool same)
 	if (same) {
 		p->taken_over++;
 		pool_log(p, LOG_LEVEL_INFO, "member moved name=" STR_FMT " from=%s to=%s",
-		    STR_ARG(blob_str(n->name)), addr_format(&n->addr, from), addr_format(addr, to));
+		    STR_ARG(n->key), addr_format(&n->addr, from), addr_format(addr, to));
 	}
 	RB_REMOVE(named_addrs, &p->addrs, n);
 	n->addr = *addr;
@@ -384,12 +374,16 @@ named_describe(struct pool *p, struct named *n, const struct serf_member *m)
 	arena_done(&arena);
 }
 
+/* SWIM forgets who is gone before serf does; that it had left stays true. */
 static void
 named_swim(struct pool *p, struct named *n)
 {
 	struct swim_member m;
 
-	n->swim = swim_member_find(p->swim, blob_str(n->name), &m) ? m.state : SWIM_DEAD;
+	if (swim_member_find(p->swim, n->key, &m))
+		n->swim = m.state;
+	else if (n->swim != SWIM_LEFT)
+		n->swim = SWIM_DEAD;
 }
 
 static void
@@ -397,7 +391,7 @@ pool_member_fill(const struct named *n, const struct serf_member *m, struct pool
 {
 	*out = (struct pool_member){
 		.name = blob_str(n->display),
-		.wire_name = blob_str(n->name),
+		.wire_name = n->key,
 		.addr = m->addr,
 		.meta = m->meta,
 		.vsn = m->vsn,
@@ -425,7 +419,7 @@ pool_member_tell(
 		a->member.meta = arena_dup(&p->out, a->member.meta);
 	}
 	pool_log(p, LOG_LEVEL_INFO, "member %s name=" STR_FMT " addr=%s id=%s", words[news],
-	    STR_ARG(blob_str(n->name)), addr_format(&m->addr, at),
+	    STR_ARG(n->key), addr_format(&m->addr, at),
 	    n->muster ? uuid_format(&n->id, id) : "none");
 }
 
@@ -538,7 +532,7 @@ named_show(const struct pool *p, const struct named *n, struct pool_member *out)
 {
 	struct serf_member m;
 
-	if (n == NULL || !serf_member_find(p->serf, blob_str(n->name), &m))
+	if (n == NULL || !serf_member_find(p->serf, n->key, &m))
 		return false;
 	pool_member_fill(n, &m, out);
 	return true;
@@ -547,12 +541,11 @@ named_show(const struct pool *p, const struct named *n, struct pool_member *out)
 bool
 pool_member_next(const struct pool *p, struct str after, struct pool_member *out)
 {
-	struct named key = { .name = name_key(after) };
+	struct named key = { .key = after };
 	struct named_names names = p->names;
 	struct named *n = RB_NFIND(named_names, &names, &key);
 
-	blob_unref(key.name);
-	if (n != NULL && after.n > 0 && str_eq(blob_str(n->name), after))
+	if (n != NULL && after.n > 0 && str_eq(n->key, after))
 		n = RB_NEXT(named_names, NULL, n);
 	while (n != NULL && !named_show(p, n, out))
 		n = RB_NEXT(named_names, NULL, n);

@@ -26,25 +26,26 @@
 #define POOL_READY_MAX (10 * NSEC_SEC)       /* RULES 13 */
 #define POOL_GRACE (30 * NSEC_SEC)           /* RULES 17 */
 #define POOL_REAP (72 * NSEC_HOUR)
-#define POOL_LEAVE_WAIT (400 * NSEC_MS)  /* for the intent to spread: a few rounds of gossip */
-#define POOL_LEAVE_MAX (2 * NSEC_SEC)    /* for the leave itself to spread */
-#define POOL_LINGER NSEC_SEC             /* then we still answer: memberlist's propagate delay */
-#define POOL_RIVAL_WAIT NSEC_SEC         /* before we ask who claims our name */
-#define POOL_COMPLAIN NSEC_MIN           /* between two log lines about one trouble */
-#define POOL_KEY_QUERIES_MAX 64          /* as serf's, of all kinds */
-#define POOL_META_BYTES (16 * 1024)      /* memory for reading one member's tags */
+#define POOL_LEAVE_WAIT (400 * NSEC_MS) /* for the intent to spread: a few rounds of gossip */
+#define POOL_LEAVE_MAX (2 * NSEC_SEC)   /* for the leave itself to spread */
+#define POOL_LINGER NSEC_SEC            /* then we still answer: memberlist's propagate delay */
+#define POOL_RIVAL_WAIT NSEC_SEC        /* before we ask who claims our name */
+#define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
+#define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
+#define POOL_META_BYTES (16 * 1024)     /* memory for reading one member's tags */
 
 struct who;
 
 struct named { /* one wire name that serf knows */
 	RB_ENTRY(named) by_name, by_addr;
 	TAILQ_ENTRY(named) of_who;
+	struct str key; /* = name */
 	struct blob *name, *display;
 	struct addr addr;
 	enum serf_state state; /* SERF_LEAVING counts as alive */
 	enum swim_state swim;
 	bool muster, server;
-	bool replaced; /* failed, and another lives at its address (RULES 3) */
+	bool replaced;           /* failed, and another lives at its address (RULES 3) */
 	struct uuid id, cluster; /* zero: none */
 	struct who *who;         /* NULL: we ourselves, or no muster agent */
 };
@@ -150,8 +151,7 @@ bool pool_presence_drain(struct pool *);
 
 /* pool_swim.c */
 bool pool_swim_welcome(void *pool, const struct wire_alive *);
-int pool_welcome_check(
-    struct pool *, const struct wire_node_state *, size_t count, struct err *);
+int pool_welcome_check(struct pool *, const struct wire_node_state *, size_t count, struct err *);
 void pool_payload_set(struct pool *);
 
 /* pool_serf.c */
@@ -165,8 +165,7 @@ nsec pool_ready_deadline(const struct pool *);
 
 /* pool_stream.c. False: too many are under way. */
 bool pool_pull_open(struct pool *, const struct addr *, bool flag);
-bool pool_ping_open(
-    struct pool *, const struct addr *, struct str node, uint32_t seq, nsec until);
+bool pool_ping_open(struct pool *, const struct addr *, struct str node, uint32_t seq, nsec until);
 bool pool_ask_open(struct pool *, const struct addr *, struct str bytes, uint64_t ask);
 uint64_t pool_join_open(struct pool *, const struct addr *);
 bool pool_request_take(struct pool *, const struct addr *from, const struct stream_request *,

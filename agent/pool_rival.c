@@ -6,7 +6,8 @@
  *
  *   - Who joins and knows nobody yet gives way to who is there: names that are in use stay. It
  *     reads of the other in the answer to its join, before anything is merged.
- *   - But where that other has just joined us too (two that start at once), the higher id gives way.
+ *   - But where that other has just joined us too (two that start at once), the higher id gives
+ * way.
  *   - Two that both are members (two pools met) hear of each other by gossip, which may be old.
  *     So we wait a second and ask the other itself; when it still goes by our name, the higher id
  *     gives way. The lower one asks as well, and thereby tells the higher one.
@@ -37,7 +38,8 @@ pool_rename(struct pool *p, const struct uuid *other, const struct addr *addr)
 	p->renames++;
 	p->rival.pending = false;
 	pool_log(p, LOG_LEVEL_WARN,
-	    "name taken name=" STR_FMT " by id=%s at=%s: this agent, id=%s, is called %s in the pool",
+	    "name taken name=" STR_FMT
+	    " by id=%s at=%s: this agent, id=%s, is called %s in the pool",
 	    STR_ARG(p->config.name), uuid_format(other, theirs), addr_format(addr, at), id, room);
 	pool_self_forget(p);
 	p->renamed = true;
@@ -113,7 +115,7 @@ pool_is_elsewhere(const struct pool *p, const struct uuid *id, struct str name)
 {
 	const struct who *who = pool_who_find(p, id);
 
-	return who != NULL && who->peer != SPREAD_DOWN && !str_eq(blob_str(who->at->name), name);
+	return who != NULL && who->peer != SPREAD_DOWN && !str_eq(who->at->key, name);
 }
 
 void

@@ -82,6 +82,19 @@ pool_spread_drain(struct pool *p)
 
 /* Presence. */
 
+static const char *
+pool_shown(enum store_member_state state)
+{
+	static const char *const words[] = {
+		[STORE_MEMBER_ALIVE] = "shown",
+		[STORE_MEMBER_FAILED] = "hidden",
+		[STORE_MEMBER_GONE] = "gone",
+		[STORE_MEMBER_KEPT] = "kept",
+	};
+
+	return words[state];
+}
+
 bool
 pool_presence_drain(struct pool *p)
 {
@@ -94,10 +107,7 @@ pool_presence_drain(struct pool *p)
 		store_member(p->config.store, p->now, &show.id, show.state, show.certificate_until);
 		p->store_changed = true;
 		pool_log(p, LOG_LEVEL_DEBUG, "presence id=%s state=%s why=\"%s\"",
-		    uuid_format(&show.id, id),
-		    show.state == STORE_MEMBER_ALIVE    ? "shown"
-		    : show.state == STORE_MEMBER_FAILED ? "hidden"
-							: "gone",
+		    uuid_format(&show.id, id), pool_shown(show.state),
 		    show.why == NULL ? "" : show.why);
 	}
 	cut_off = presence_cut_off(p->presence);

@@ -70,8 +70,8 @@ pool_streams_done(struct pool *p)
 bool
 pool_pull_open(struct pool *p, const struct addr *addr, bool flag)
 {
-	struct stream *s = pool_stream_open(
-	    p, STREAM_PULL, addr, STR_NONE, p->now.mono + POOL_STREAM_TIME);
+	struct stream *s =
+	    pool_stream_open(p, STREAM_PULL, addr, STR_NONE, p->now.mono + POOL_STREAM_TIME);
 
 	if (s != NULL)
 		s->flag = flag;
@@ -114,8 +114,8 @@ pool_joined(struct pool *p, uint64_t id, bool ok, struct str text)
 uint64_t
 pool_join_open(struct pool *p, const struct addr *addr)
 {
-	struct stream *s = pool_stream_open(
-	    p, STREAM_PULL, addr, STR_NONE, p->now.mono + POOL_STREAM_TIME);
+	struct stream *s =
+	    pool_stream_open(p, STREAM_PULL, addr, STR_NONE, p->now.mono + POOL_STREAM_TIME);
 
 	if (s == NULL) {
 		pool_joined(p, ++p->last_id, false, STR("too many streams are under way"));
@@ -248,8 +248,7 @@ pool_pull_take(struct pool *p, const struct addr *from, const struct stream_push
 }
 
 static bool
-pool_ask_take(
-    struct pool *p, struct str bytes, struct arena *arena, struct stream_request *answer)
+pool_ask_take(struct pool *p, struct str bytes, struct arena *arena, struct stream_request *answer)
 {
 	struct buf out;
 	struct err err;
@@ -297,8 +296,8 @@ pool_request_take(struct pool *p, const struct addr *from, const struct stream_r
 /* What we are answered. */
 
 static int
-pool_pull_merge(struct pool *p, const struct stream *s, const struct stream_request *answer,
-    struct err *err)
+pool_pull_merge(
+    struct pool *p, const struct stream *s, const struct stream_request *answer, struct err *err)
 {
 	const struct stream_push_pull *pp = &answer->u.push_pull;
 	int rc;
@@ -329,8 +328,8 @@ pool_pull_over(
 	if (answer != NULL)
 		rc = pool_pull_merge(p, s, answer, &err);
 	else
-		rc = err_set(&err, ERR_IO,
-		    refused ? "nobody listens there" : "it did not answer in time");
+		rc = err_set(
+		    &err, ERR_IO, refused ? "nobody listens there" : "it did not answer in time");
 	if (refused)
 		swim_refused(p->swim, p->now.mono, &s->addr);
 	if (rc < 0)

@@ -4,8 +4,8 @@
 /* Whom we take in: neither Consul's agents nor another datacenter's. */
 
 static int
-pool_member_check(struct pool *p, struct str name, const struct addr *addr, struct str meta,
-    struct err *err)
+pool_member_check(
+    struct pool *p, struct str name, const struct addr *addr, struct str meta, struct err *err)
 {
 	struct swim_member m = { .name = name, .addr = *addr, .meta = meta };
 
@@ -35,8 +35,8 @@ pool_welcome_check(
 
 	for (size_t i = 0; i < count && rc == 0; i++)
 		if (nodes[i].state == SWIM_ALIVE)
-			rc = pool_member_check(
-			    p, nodes[i].name, &nodes[i].addr, nodes[i].meta, err);
+			rc =
+			    pool_member_check(p, nodes[i].name, &nodes[i].addr, nodes[i].meta, err);
 	if (rc < 0)
 		p->refused_members++;
 	return rc;

@@ -108,7 +108,7 @@ failed_set(struct presence *p, nsec now, struct presence_member *m, bool failed)
 		m->recent = true;
 		TAILQ_INSERT_TAIL(&p->recent, m, in_recent);
 	} else {
-		m->restart_until = 0;
+		m->restart_until = m->refused_at = 0;
 	}
 	m->hold_until = 0;
 	m->damped = false;
@@ -180,13 +180,27 @@ presence_next(struct presence *p, struct presence_show *out)
 
 /* Being cut off. */
 
+/* Its host answered when it failed, if only by a refusal. */
+static bool
+is_dead_for_sure(const struct presence *p, const struct presence_member *m)
+{
+	return m->refused_at > 0 && m->failed_at - m->refused_at <= p->config.suspicion;
+}
+
 /* An announced restart is no loss of contact: it counts on neither side. So does who was never seen
  * alive, or has become known only within the window. */
 static bool
 is_lost(const struct presence *p, nsec now, const struct presence_member *m)
 {
 	return m->shown != SHOWN_NOT && m->restart_until <= m->failed_at &&
-	       now - m->known_since > p->config.suspicion;
+	       !is_dead_for_sure(p, m) && now - m->known_since > p->config.suspicion;
+}
+
+/* Nobody is heard: with two or more others there, that is hardly their doing. */
+static bool
+is_silent(const struct presence *p, nsec now)
+{
+	return p->heard_at > 0 && now - p->heard_at > PRESENCE_SILENCE && p->count >= 2;
 }
 
 /* More than half of all that were there, ourselves among them, within one suspicion time. */
@@ -201,6 +215,12 @@ lost_half(const struct presence *p, nsec now)
 	return lost >= 2 && lost * 2 > there + lost;
 }
 
+static bool
+lost_in_silence(const struct presence *p, nsec now, const struct presence_member *m)
+{
+	return is_silent(p, now) && m->shown != SHOWN_NOT && !is_dead_for_sure(p, m);
+}
+
 static void member_settle(struct presence *, nsec now, struct presence_member *);
 
 static void
@@ -209,11 +229,13 @@ cut_off_begin(struct presence *p, nsec now)
 	struct presence_member *m;
 
 	p->cut_off = true;
+	p->silent = is_silent(p, now);
+	p->contact = false;
 	p->cut_off_since = now;
 	p->cut_off_until = now + PRESENCE_CUT_OFF_MAX;
 	p->stats.cut_offs++;
 	TAILQ_FOREACH (m, &p->recent, in_recent)
-		if (m->shown != SHOWN_NOT)
+		if (m->shown != SHOWN_NOT && !is_dead_for_sure(p, m))
 			episode_set(p, m, true);
 	TAILQ_FOREACH (m, &p->recent, in_recent)
 		member_settle(p, now, m);
@@ -232,24 +254,32 @@ cut_off_end(struct presence *p, nsec now)
 			member_settle(p, now, m);
 }
 
-/* One of the lost is back: the others have one suspicion time to follow. If it is lost again before
- * that, and with it all contact, we are where we were. */
 static void
-cut_off_contact(struct presence *p, nsec now)
+cut_off_until_set(struct presence *p, nsec now, nsec until)
 {
 	struct presence_member *m;
-	nsec until = p->cut_off_since + PRESENCE_CUT_OFF_MAX, before = p->cut_off_until;
 
-	if (!p->cut_off)
+	if (until == p->cut_off_until)
 		return;
-	if (p->returned > 0)
-		until = nsec_min(before, now + p->config.suspicion);
 	p->cut_off_until = until;
-	if (until == before)
-		return;
 	RB_FOREACH (m, presence_members, &p->members)
 		if (m->episode && m->failed)
 			member_settle(p, now, m);
+}
+
+/* There is contact again: who is still lost has one suspicion time to follow. */
+static void
+cut_off_contact(struct presence *p, nsec now)
+{
+	cut_off_until_set(p, now, nsec_min(p->cut_off_until, now + p->config.suspicion));
+}
+
+/* One that was back is lost again; if it was all the contact there was, we are where we were. */
+static void
+cut_off_contact_lost(struct presence *p, nsec now)
+{
+	if (p->returned == 0 && !p->contact)
+		cut_off_until_set(p, now, p->cut_off_since + PRESENCE_CUT_OFF_MAX);
 }
 
 /* Reasons to wait. Each gives the moment until which the hiding waits, or 0. */
@@ -342,7 +372,9 @@ word_alive(struct presence *p, nsec now, struct presence_member *m)
 {
 	failed_set(p, now, m, false);
 	member_settle(p, now, m);
-	if (m->episode)
+	if (p->cut_off && p->returned == p->episode)
+		cut_off_end(p, now); /* all are back */
+	else if (p->cut_off && m->episode)
 		cut_off_contact(p, now);
 }
 
@@ -355,11 +387,11 @@ word_failed(struct presence *p, nsec now, struct presence_member *m)
 	if (p->cut_off && m->shown != SHOWN_NOT) {
 		bool again = m->episode;
 
-		episode_set(p, m, true);
+		episode_set(p, m, !is_dead_for_sure(p, m));
 		member_settle(p, now, m);
 		if (again)
-			cut_off_contact(p, now);
-	} else if (!p->cut_off && lost_half(p, now)) {
+			cut_off_contact_lost(p, now);
+	} else if (!p->cut_off && (lost_half(p, now) || lost_in_silence(p, now, m))) {
 		cut_off_begin(p, now); /* settles this one too */
 	} else {
 		member_settle(p, now, m);
@@ -426,6 +458,39 @@ presence_restarts(struct presence *p, nsec now, const struct uuid *id, nsec grac
 	m->restart_until = until;
 	if (m->failed)
 		member_settle(p, now, m);
+}
+
+void
+presence_heard(struct presence *p, nsec now)
+{
+	p->heard_at = now;
+	if (!p->cut_off || !p->silent)
+		return;
+	p->silent = false;
+	p->contact = true;
+	cut_off_contact(p, now);
+}
+
+void
+presence_refused(struct presence *p, nsec now, const struct uuid *id)
+{
+	struct presence_member *m = presence_find(p, id);
+
+	if (m == NULL)
+		return;
+	presence_tick(p, now);
+	m->refused_at = now;
+	if (p->heard_at > 0)
+		p->heard_at = now;
+	if (!p->cut_off)
+		return;
+	p->silent = false;
+	p->contact = true;
+	cut_off_contact(p, now);
+	if (m->failed && m->episode) {
+		episode_set(p, m, false);
+		member_settle(p, now, m);
+	}
 }
 
 void

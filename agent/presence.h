@@ -23,6 +23,7 @@
 #include "kv/store.h"
 
 #define PRESENCE_CUT_OFF_MAX (10 * NSEC_MIN) /* how long we presume to be the one cut off */
+#define PRESENCE_SILENCE (5 * NSEC_SEC)      /* from everybody: who fails then is not to blame */
 #define PRESENCE_FLAP_WINDOW (60 * NSEC_SEC)
 #define PRESENCE_FLAPS_MAX 8       /* damp_flaps is at most this */
 #define PRESENCE_MEMBERS_MAX 65536 /* more are not shown, and counted */
@@ -65,6 +66,14 @@ void presence_member(struct presence *, nsec now, const struct uuid *id, enum pr
 /* It said that it stops and comes back (RULES 17): hidden only when the grace is over. The grace
  * begins now, or when it failed if that came first; it is used up by coming back. */
 void presence_restarts(struct presence *, nsec now, const struct uuid *id, nsec grace);
+/* Somebody of the pool was heard, whoever it was: cheap, for every packet. Once it has been called,
+ * a pool of more than two that falls silent means being cut off from the first failure on (who is
+ * alone finds one after the other dead, too slowly for the rule of the half), until somebody is
+ * heard. */
+void presence_heard(struct presence *, nsec now);
+/* A member's host refused a packet: the process may be dead, but we reach its host. Its failure is
+ * no loss of contact, and hides also while we presume to be cut off. */
+void presence_refused(struct presence *, nsec now, const struct uuid *id);
 void presence_configure(struct presence *, unsigned hold_share, unsigned damp_flaps);
 void presence_tick(struct presence *, nsec now);
 nsec presence_deadline(const struct presence *);

@@ -26,6 +26,7 @@ struct presence_member {
 	bool episode;       /* lost while we presume to be cut off */
 	nsec known_since, failed_at, hidden_at;
 	nsec wait_until;    /* waiting: when it is looked at again */
+	nsec refused_at;    /* its host refused a packet; 0: not since it was alive */
 	nsec restart_until; /* the grace of an announced restart; 0: none */
 	nsec hold_until;    /* held back for its services' sake since this failure; 0: not */
 	bool damped;        /* it was counted so since this failure */
@@ -44,7 +45,10 @@ struct presence {
 	size_t count, failed, episode;
 	/* Being cut off, as we presume. */
 	bool cut_off;
+	bool silent;  /* since nobody was heard; ends with the first that is */
+	bool contact; /* there was contact with somebody, or some host, outside the episode */
 	nsec cut_off_since, cut_off_until;
+	nsec heard_at;   /* 0: nobody tells us */
 	size_t returned; /* of the episode, alive now */
 	struct presence_stats stats;
 };

@@ -103,11 +103,13 @@ gossip_stream_end(struct gossip_stream *s, enum gossip_why why, const char *text
 {
 	struct gossip_io *io = s->io;
 
-	if (why == GOSSIP_BROKEN || (why == GOSSIP_TIMEOUT && !s->ours)) {
+	if (why == GOSSIP_BROKEN || why == GOSSIP_TIMEOUT)
 		io->stats.streams_broken++;
+	/* Of who does not take our call closed() tells; who calls and says nothing looks whether
+	 * the port is open, as health checks do. */
+	if (s->ours ? why == GOSSIP_BROKEN : why != GOSSIP_DONE && s->bytes_in > 0)
 		gossip_complain(
 		    io, &s->peer, s->ours ? "stream to a peer broken" : "stream broken", text);
-	}
 	if (s->ours)
 		gossip_open_ended(s, why, NULL);
 	else

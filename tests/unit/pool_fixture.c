@@ -78,8 +78,7 @@ world_frame(const struct world_node *n)
 
 /* What comes out of a pool. */
 
-static void
-world_tell(struct world *w, unsigned node, const char *fmt, ...)
+static void world_tell(struct world *w, unsigned node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
@@ -117,8 +116,11 @@ world_send(struct world *w, unsigned node, const struct pool_action *a)
 
 	arena_init(&arena, 1 << 20);
 	frame_walk_init(&walk, &arena, a->bytes);
-	while (frame_walk_next(&walk, &one))
+	while (frame_walk_next(&walk, &one)) {
 		n->user_0xc5 += world_says_muster(one);
+		if (to < WORLD_MAX && w->nodes[to].fake != NULL)
+			w->nodes[to].fake_heard_muster += world_says_muster(one);
+	}
 	arena_done(&arena);
 	buf_init(&b, 1 << 16);
 	assert_int_equal(frame_seal(&frame, a->bytes, a->crc, &b, NULL), 0);
@@ -126,7 +128,7 @@ world_send(struct world *w, unsigned node, const struct pool_action *a)
 	n->bytes += b.n;
 	if (b.n > n->largest)
 		n->largest = b.n;
-	if (to < WORLD_MAX && !w->cut[node][to])
+	if (to < WORLD_MAX && !w->cut[node][to] && !w->udp_cut[node][to])
 		world_post(w, DATAGRAM, node, to, w->now.mono + WORLD_LATENCY, buf_str(&b));
 	buf_done(&b);
 }
@@ -173,8 +175,8 @@ world_carry_out(struct world *w, unsigned node, const struct pool_action *a)
 		n->keys_saved++;
 		break;
 	case POOL_MEMBER:
-		world_tell(w, node, "%s " STR_FMT, serf_news_name(a->news),
-		    STR_ARG(a->member.wire_name));
+		world_tell(
+		    w, node, "%s " STR_FMT, serf_news_name(a->news), STR_ARG(a->member.wire_name));
 		break;
 	case POOL_EVENT:
 		world_tell(w, node, "event " STR_FMT " " STR_FMT, STR_ARG(a->event.name),
@@ -212,6 +214,11 @@ world_carry_out(struct world *w, unsigned node, const struct pool_action *a)
 	case POOL_EPOCH:
 		n->epochs++;
 		world_tell(w, node, "epoch above %llu", (unsigned long long)a->id);
+		n->epoch = a->id > n->epoch ? a->id : n->epoch;
+		n->epoch++;
+		store_epoch_begin(n->store, w->now, (struct epoch){ n->epoch, 1000 + n->epoch });
+		store_baseline_end(n->store, w->now);
+		n->changed = true;
 		break;
 	case POOL_CLONE:
 		n->clones++;
@@ -229,8 +236,15 @@ world_drain(struct world *w, unsigned node)
 {
 	struct pool_action a;
 
-	while (w->nodes[node].pool != NULL && pool_action_next(w->nodes[node].pool, &a))
+	struct world_node *n = &w->nodes[node];
+
+	while (n->pool != NULL && pool_action_next(n->pool, &a))
 		world_carry_out(w, node, &a);
+	if (!n->changed)
+		return;
+	n->changed = false;
+	pool_changed(n->pool, w->now);
+	world_drain(w, node);
 }
 
 /* What arrives. */
@@ -245,8 +259,9 @@ world_datagram(struct world *w, struct world_event *e)
 	struct str opened, one;
 
 	if (n->pool == NULL) {
-		if (!n->silent && !w->cut[e->to][e->from])
-			world_post(w, REFUSED, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
+		if (!n->silent && n->fake == NULL && !w->cut[e->to][e->from])
+			world_post(
+			    w, REFUSED, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
 		return;
 	}
 	arena_init(&arena, 1 << 20);
@@ -265,6 +280,46 @@ world_stream_cut(const struct world *w, const struct world_event *e)
 	return w->cut[e->from][e->to] || w->cut[e->to][e->from];
 }
 
+struct wire_node_state
+world_fake_node(
+    struct world *w, unsigned node, uint8_t room[WIRE_META_MAX], const char *const *tags)
+{
+	struct writer m = wr_of(room, WIRE_META_MAX);
+	struct serf_tag list[16];
+	size_t count = 0;
+
+	for (; tags[count] != NULL; count++) {
+		struct str rest = str_of(tags[count]);
+
+		list[count].key = str_cut(&rest, '=');
+		list[count].value = rest;
+	}
+	serf_tags_write(&m, list, count);
+	assert_false(m.full);
+	return (struct wire_node_state){
+		.name = str_of(w->nodes[node].name),
+		.addr = w->nodes[node].addr,
+		.meta = wr_done(&m),
+		.vsn_whole = true,
+		.addr_ok = true,
+		.incarnation = 1,
+		.state = SWIM_ALIVE,
+		.vsn = wire_vsn_ours,
+	};
+}
+
+static bool
+world_fake_answer(
+    const struct world_node *n, const struct stream_request *q, struct stream_request *answer)
+{
+	if (n->fake == NULL || q->type != WIRE_PUSH_PULL)
+		return false;
+	*answer = (struct stream_request){ .type = WIRE_PUSH_PULL };
+	answer->u.push_pull.nodes = (struct wire_node_state *)(uintptr_t)n->fake;
+	answer->u.push_pull.node_count = n->fake_count;
+	return true;
+}
+
 /* The request out of its writer, through the wire, into the other's pool, and the answer on its
  * way. */
 static void
@@ -277,6 +332,7 @@ world_stream(struct world *w, struct world_event *e)
 	struct world_event *back;
 	struct arena arena;
 	struct buf wire;
+	bool listens;
 
 	if (from->pool == NULL || from->life != e->from_life)
 		return;
@@ -287,16 +343,18 @@ world_stream(struct world *w, struct world_event *e)
 	}
 	arena_init(&arena, (size_t)64 << 20);
 	buf_init(&wire, (size_t)64 << 20);
-	back = world_post(w, to->pool == NULL ? OVER : ANSWER, e->to, e->from,
-	    w->now.mono + WORLD_LATENCY, STR_NONE);
+	listens = to->pool != NULL || to->fake != NULL;
+	back = world_post(
+	    w, listens ? ANSWER : OVER, e->to, e->from, w->now.mono + WORLD_LATENCY, STR_NONE);
 	back->id = e->id;
-	back->refused = to->pool == NULL;
+	back->refused = !listens;
 	in = stream_in_new(&ft, false);
-	if (to->pool != NULL &&
-	    pool_stream_request(from->pool, w->now, e->id, &arena, &request) &&
+	if (listens && pool_stream_request(from->pool, w->now, e->id, &arena, &request) &&
 	    stream_write(&ff, &request, false, &wire, NULL) == 0 &&
 	    stream_in_feed(in, buf_str(&wire), &request, NULL) == 1 &&
-	    pool_request(to->pool, w->now, &e->addr, &request, &arena, &answer)) {
+	    (to->pool == NULL
+		    ? world_fake_answer(to, &request, &answer)
+		    : pool_request(to->pool, w->now, &e->addr, &request, &arena, &answer))) {
 		buf_clear(&wire);
 		assert_int_equal(stream_write(&ft, &answer, true, &wire, NULL), 0);
 		back->bytes = str_mem(str_dup(buf_str(&wire)), wire.n);
@@ -360,8 +418,8 @@ world_step(struct world *w, nsec until)
 
 	for (unsigned i = 0; i < WORLD_MAX; i++)
 		if (w->nodes[i].pool != NULL) {
-			nsec at = nsec_min(pool_deadline(w->nodes[i].pool),
-			    store_deadline(w->nodes[i].store));
+			nsec at = nsec_min(
+			    pool_deadline(w->nodes[i].pool), store_deadline(w->nodes[i].store));
 
 			if (at < due) {
 				due = at;
@@ -377,11 +435,12 @@ world_step(struct world *w, nsec until)
 	}
 	if (due > until)
 		return false;
+	w->ticks = due > w->now.mono ? 0 : w->ticks + 1;
+	assert_in_range(w->ticks, 0, 1000); /* no timer may spin */
 	world_now(w, due);
 	store_tick(w->nodes[who].store, w->now);
 	pool_tick(w->nodes[who].pool, w->now);
 	world_drain(w, who);
-	assert_true(pool_deadline(w->nodes[who].pool) > w->now.mono);
 	return true;
 }
 
@@ -617,8 +676,7 @@ world_wish(struct world *w, const void *arg)
 }
 
 nsec
-world_until_shown(
-    struct world *w, nsec max, unsigned count, unsigned about, enum world_shown shown)
+world_until_shown(struct world *w, nsec max, unsigned count, unsigned about, enum world_shown shown)
 {
 	static const char *const words[] = { "not there", "hidden", "shown" };
 	struct wish wish = { count, about, "web", shown };

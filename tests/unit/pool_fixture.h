@@ -23,6 +23,7 @@ struct world_node {
 	const char *dc; /* dc1 */
 	bool silent;    /* the host does not refuse */
 	bool awaits;
+	bool changed; /* its store: the pool has not heard */
 	unsigned life;
 	uint64_t epoch;
 	/* What came out of it. */
@@ -34,20 +35,28 @@ struct world_node {
 	nsec ready_at, left_at;
 	uint64_t key_answers, key_done;
 	size_t user_0xc5; /* messages of the catalog sent */
-	uint64_t seen_by_plain; /* of them to who does not announce it */
+	/* Not one of ours: no process, answers a push/pull with this list. */
+	const struct wire_node_state *fake;
+	size_t fake_count, fake_heard_muster; /* … messages of the catalog that came to it */
 };
 
 struct world_event;
 struct world {
 	struct now now;
 	struct world_node nodes[WORLD_MAX];
-	bool cut[WORLD_MAX][WORLD_MAX]; /* [from][to] */
+	bool cut[WORLD_MAX][WORLD_MAX];     /* [from][to] */
+	bool udp_cut[WORLD_MAX][WORLD_MAX]; /* … for datagrams only */
 	struct world_event *queue;
-	uint64_t seq;
+	unsigned ticks; /* at this very moment */
 	bool encrypt;
 	struct swim_profile profile;
 	nsec reap;
 };
+
+/* A member that is not ours, as it stands in a push/pull: alive, with these tags ("key=value", NULL
+ * ends). The tags lie in `room`. */
+struct wire_node_state world_fake_node(
+    struct world *, unsigned node, uint8_t room[WIRE_META_MAX], const char *const *tags);
 
 struct world *world_new(void);
 struct world *world_of(unsigned count); /* so many with a service each, joined, and all alike */
@@ -66,15 +75,15 @@ void world_drain(struct world *, unsigned node); /* after feeding a pool from ou
 
 /* What `at` says of `about`: serf's state by the wire name, "-" when it is not known. */
 const char *world_state(struct world *, unsigned at, unsigned about);
-/* A service of `about` in the catalog of `at`: shown and passing, known but hidden, or not there. */
+/* A service of `about` in the catalog of `at`: shown and passing, known but hidden, or not there.
+ */
 enum world_shown { NOT_THERE, HIDDEN, SHOWN };
 enum world_shown world_shown(struct world *, unsigned at, unsigned about);
 /* Until the living of the first `count` have it so; how long it took. */
-nsec world_until_shown(
-    struct world *, nsec max, unsigned count, unsigned about, enum world_shown);
+nsec world_until_shown(struct world *, nsec max, unsigned count, unsigned about, enum world_shown);
 nsec world_until_service(struct world *, unsigned count, unsigned of, const char *id);
 nsec world_until_ready(struct world *, nsec max, unsigned node);
-bool world_told(struct world *, unsigned node, const char *text); /* in its story */
+bool world_told(struct world *, unsigned node, const char *text);  /* in its story */
 void world_service(struct world *, unsigned node, const char *id); /* registers one there */
 
 #endif

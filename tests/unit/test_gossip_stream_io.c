@@ -14,6 +14,7 @@
 #define KEY_2 "fedcba9876543210"
 #define MIB (1024 * 1024)
 #define SOON (5 * NSEC_SEC)
+#define COARSE (20 * NSEC_MS) /* libevent's clock is, and may be early by it */
 
 static struct stream_request
 push_pull(struct str user_state)
@@ -108,7 +109,11 @@ a_request_and_its_answer(void **state)
 	assert_int_equal(side_closed(a, 7)->user_n, 7);
 	assert_int_equal(b->request_type, WIRE_PUSH_PULL);
 	assert_int_equal(b->user_state.n, 4);
-	assert_true(addr_eq_ip(&b->from, &a->at)); /* from the address that a is bound to */
+	b->out = a->out;
+	a->answer = b->answer;
+	side_open(b, 8, &a->at, true, SOON);
+	assert_int_equal(over(b, 8)->why, GOSSIP_DONE);
+	assert_true(addr_eq_ip(&a->from, &b->at)); /* from the address that b is bound to */
 	nothing_left(a);
 	nothing_left(b);
 	assert_int_equal(side_closed_times(a, 7), 1);
@@ -260,6 +265,20 @@ a_dead_port_is_refused(void **state)
 	nothing_left(a);
 }
 
+/* Fails inside connect() already; is told from the loop all the same. */
+static void
+what_has_no_way_is_broken(void **state)
+{
+	struct world *w = *state;
+	struct side *a = side_begin(w, 0, "127.0.0.1:0");
+	struct addr elsewhere = parsed("198.51.100.1:8301");
+
+	side_open(a, 1, &elsewhere, true, SOON);
+	assert_int_equal(a->closed_count, 0);
+	assert_int_equal(over(a, 1)->why, GOSSIP_BROKEN);
+	nothing_left(a);
+}
+
 static void
 what_is_no_longer_wanted_is_closed(void **state)
 {
@@ -333,6 +352,8 @@ peers_that_answer_badly(void **state)
 		char room[256];
 
 		until(w, recv(fd, room, sizeof room, 0) > 0);
+		if (!cases[i].want) /* all is said, and the peer may know */
+			until(w, recv(fd, room, sizeof room, 0) == 0);
 		if (cases[i].answer.n > 0)
 			client_send(w, fd, cases[i].answer);
 		(void)shutdown(fd, SHUT_WR);
@@ -394,7 +415,7 @@ peers_that_are_silent(void **state)
 		assert_int_equal(over(a, i)->why, GOSSIP_TIMEOUT);
 		(void)close(fds[i]);
 	}
-	assert_true(world_now() - begun >= 200 * NSEC_MS);
+	assert_true(world_now() - begun >= 200 * NSEC_MS - COARSE);
 	nothing_left(a);
 	free(large);
 	(void)close(listener);
@@ -529,7 +550,7 @@ slow_and_silent_clients_are_closed(void **state)
 	int silent, slow, deaf, stays;
 	nsec begun = world_now();
 
-	w->stream_time = 400 * NSEC_MS;
+	w->stream_time = NSEC_SEC;
 	two_sides(w, &a, &b);
 	silent = client(&b->at, SOCK_STREAM, NULL);
 	slow = client(&b->at, SOCK_STREAM, NULL);
@@ -547,11 +568,10 @@ slow_and_silent_clients_are_closed(void **state)
 		(void)send(slow, left.p, 1, MSG_NOSIGNAL);
 		world_rest(w, 20 * NSEC_MS);
 	}
-	assert_true(client_is_closed(slow));
-	until(w, client_is_closed(silent));
+	until(w, client_is_closed(slow) && client_is_closed(silent));
 	nothing_left(b);
-	assert_true(world_now() - begun >= 400 * NSEC_MS);
-	assert_true(world_now() - begun < 5 * NSEC_SEC);
+	assert_true(world_now() - begun >= NSEC_SEC - COARSE);
+	assert_true(world_now() - begun < 8 * NSEC_SEC); /* the usual time would take longer */
 	assert_int_equal(b->requests, 2);
 	assert_int_equal(gossip_io_stats(b->io).streams_broken, 3);
 	(void)close(silent);
@@ -611,11 +631,11 @@ malformed_requests_are_told_why(void **state)
 	};
 	struct world *w = *state;
 	struct side *a, *b;
+	int fd;
 
 	two_sides(w, &a, &b);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		int fd = client(&b->at, SOCK_STREAM, NULL);
-
+		fd = client(&b->at, SOCK_STREAM, NULL);
 		client_send(w, fd, cases[i].bytes);
 		expect_error(w, b, fd, cases[i].part);
 		(void)close(fd);
@@ -623,6 +643,12 @@ malformed_requests_are_told_why(void **state)
 	nothing_left(b);
 	assert_int_equal(b->requests, 0);
 	assert_int_equal(gossip_io_stats(b->io).streams_broken, sizeof cases / sizeof cases[0]);
+	b->frame.label = STR("red"); /* which answers do not repeat */
+	fd = client(&b->at, SOCK_STREAM, NULL);
+	client_send(w, fd, STR("\xf4\3red\xff"));
+	expect_error(w, b, fd, "type 255");
+	(void)close(fd);
+	b->frame.label = STR_NONE;
 	side_open(a, 1, &b->at, true, SOON);
 	assert_true(over(a, 1)->answered);
 }
@@ -654,8 +680,9 @@ a_body_of_100_mb_is_not_taken(void **state)
 	}
 	assert_true(most < MIB);
 	assert_int_equal(gossip_io_stats(b->io).streams_broken, 1);
+	nothing_left(b); /* though the client stays */
+	assert_true(world_now() - begun < 8 * NSEC_SEC);
 	(void)close(fd);
-	nothing_left(b);
 	free(chunk);
 }
 
@@ -761,49 +788,60 @@ too_many_in_all(void **state)
 	nothing_left(b);
 }
 
+/* The head of a push/pull with 15.7 MB of state, which follows only in part. */
+static int
+greedy_client(struct world *w, const struct side *b, struct str part)
+{
+	int fd = client(&b->at, SOCK_STREAM, NULL);
+
+	client_send(w, fd, STR("\x06\x83\xa4Join\xc2\xa5Nodes\0\xacUserStateLen\xce\0\xf0\0\0"));
+	client_send(w, fd, part);
+	return fd;
+}
+
 /* Who holds most goes first, so that those who take all do not drive the small ones out. */
 static void
 too_many_bytes_in_all(void **state)
 {
 	struct world *w = *state;
 	struct side *a, *b;
-	struct buf bytes, answer;
 	char *large = mem_zalloc(6 * MIB);
-	int greedy[4], small;
+	int greedy[2];
 
-	w->bytes_max = 16 * MIB;
+	w->bytes_max = 16 * MIB + 64 * 1024; /* room for 5 MiB is 8 MiB */
 	two_sides(w, &a, &b);
-	a->out = push_pull(STR("a small one"));
-	small = client(&b->at, SOCK_STREAM, NULL);
-	request_bytes(a, &a->out, &bytes);
-	client_send(w, small, str_head(buf_str(&bytes), 20)); /* slow, but modest */
-	for (size_t i = 0; i < 4; i++) {
-		greedy[i] = client(&b->at, SOCK_STREAM, NULL);
-		client_send(w, greedy[i],
-		    STR("\x06\x83\xa4Join\xc2\xa5Nodes\0\xacUserStateLen\xce\0\xf0\0\0"));
-	}
-	for (size_t i = 0; i < 4; i++) {
-		struct str left = str_mem(large, 6 * MIB);
+	for (size_t i = 0; i < 2; i++)
+		greedy[i] = greedy_client(w, b, str_mem(large, 5 * MIB));
+	until(w, gossip_io_stats(b->io).bytes_now >= 16 * MIB);
+	assert_int_equal(gossip_io_stats(b->io).streams_broken, 0);
+	a->out = push_pull(noise(large, 300 * 1024));
+	side_open(a, 1, &b->at, true, SOON);
+	assert_true(over(a, 1)->answered);
+	assert_int_equal(gossip_io_stats(b->io).streams_broken, 1);
+	assert_true(client_is_closed(greedy[0]) != client_is_closed(greedy[1]));
+	/* One alone, when it wants more than there is for all. */
+	(void)close(greedy[0]);
+	(void)close(greedy[1]);
+	nothing_left(b);
+	gossip_io_free(b->io);
+	w->bytes_max = MIB;
+	b = side_begin(w, 1, "127.0.0.2:0");
+	greedy[0] = client(&b->at, SOCK_STREAM, NULL);
+	for (struct str left = str_mem(large, 5 * MIB); !client_is_closed(greedy[0]);) {
+		ssize_t n;
 
-		while (left.n > 0 && !client_is_closed(greedy[i])) {
-			ssize_t n = send(greedy[i], left.p, left.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-			left = str_skip(left, n > 0 ? (size_t)n : 0);
-			(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
-			assert_true(gossip_io_stats(b->io).bytes_now <= w->bytes_max);
-		}
+		if (left.n == 5 * MIB)
+			client_send(w, greedy[0],
+			    STR("\x06\x83\xa4Join\xc2\xa5Nodes\0\xacUserStateLen\xce\0\xf0\0\0"));
+		n = send(greedy[0], left.p, left.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		left = str_skip(left, n > 0 ? (size_t)n : 0);
+		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+		assert_true(gossip_io_stats(b->io).bytes_now <= w->bytes_max);
+		assert_true(left.n > 0);
 	}
-	until(w, gossip_io_stats(b->io).streams_broken >= 1);
-	client_send(w, small, str_skip(buf_str(&bytes), 20));
-	buf_init(&answer, MIB);
-	assert_true(client_read_all(w, small, &answer) > 7);
-	for (size_t i = 0; i < 4; i++)
-		(void)close(greedy[i]);
-	(void)close(small);
+	(void)close(greedy[0]);
 	nothing_left(b);
 	free(large);
-	buf_done(&bytes);
-	buf_done(&answer);
 }
 
 /* With streams and datagrams under way nothing is left behind, and nothing is told. */
@@ -845,6 +883,7 @@ main(void)
 		io_test(many_at_once_wait_their_turn),
 		io_test(too_many_to_wait),
 		io_test(a_dead_port_is_refused),
+		io_test(what_has_no_way_is_broken),
 		io_test(what_is_no_longer_wanted_is_closed),
 		io_test(peers_that_answer_badly),
 		io_test(peers_that_reset),

@@ -570,7 +570,7 @@ answers_to_nothing_are_ignored(void **unused)
 	join_resolved(w.join, w.now, try, &a, 1, NULL);
 	join_tried(w.join, w.now, 999, true, STR_NONE);
 	join_resolved(w.join, w.now, 999, &a, 1, NULL);
-	join_tried(w.join, w.now, try, false, STR("a\nb"));
+	join_tried(w.join, w.now, try, false, STR("10.0.0.1:8301: a\nb"));
 	join_tried(w.join, w.now, try, true, STR_NONE);
 	drain();
 	assert_int_equal(w.failed, 0);

@@ -158,6 +158,23 @@ dips(struct world *w, const void *arg)
 }
 
 static void
+quick_restart_hides_nothing(void **unused)
+{
+	struct world *w = world_of(4);
+
+	(void)unused;
+	world_run(w, 2 * NSEC_SEC);
+	world_kill(w, C);
+	world_never(w, 100 * NSEC_MS, dips, NULL, "hidden before anybody knows");
+	world_start(w, C);
+	world_service(w, C, "web");
+	world_join(w, C, A);
+	world_never(w, 20 * NSEC_SEC, dips, NULL, "hidden when it came back");
+	assert_string_equal(world_state(w, D, C), "alive");
+	world_free(w);
+}
+
+static void
 announced_restart_hides_nothing(void **unused)
 {
 	struct world *w = world_of(4);
@@ -210,6 +227,43 @@ blip_is_over_within_seconds(void **unused)
 	world_free(w);
 }
 
+/* RULES 16: who answers on TCP is not dead. */
+static void
+who_answers_on_streams_is_alive(void **unused)
+{
+	struct world *w = world_of(2);
+
+	(void)unused;
+	w->udp_cut[A][B] = w->udp_cut[B][A] = true;
+	world_run(w, NSEC_MIN);
+	assert_false(world_told(w, A, "member-failed b"));
+	assert_int_equal(world_shown(w, A, B), SHOWN);
+	world_free(w);
+}
+
+/* RULES 16: it is more likely that we are cut off than that all the others died at once. */
+static void
+who_is_cut_off_keeps_showing_the_others(void **unused)
+{
+	struct world *w = world_of(5);
+
+	(void)unused;
+	for (unsigned i = B; i <= E; i++)
+		world_cut(w, A, i, true);
+	world_run(w, NSEC_MIN);
+	assert_string_equal(world_state(w, A, B), "failed");
+	assert_true(world_told(w, A, "cut off"));
+	for (unsigned i = C; i <= E; i++)
+		assert_int_equal(world_shown(w, A, i), SHOWN);
+	assert_int_equal(world_shown(w, B, A), HIDDEN);
+	for (unsigned i = B; i <= E; i++)
+		world_cut(w, A, i, false);
+	world_run(w, 5 * NSEC_SEC);
+	assert_int_equal(world_shown(w, B, A), SHOWN);
+	assert_string_equal(world_state(w, A, B), "alive");
+	world_free(w);
+}
+
 /* --- readiness (RULES 13) --- */
 
 static void
@@ -257,9 +311,12 @@ main(void)
 		cmocka_unit_test(killed_process_is_hidden_soon),
 		cmocka_unit_test(silent_host_is_hidden_later),
 		cmocka_unit_test(restart_without_a_word_shows_again_at_once),
+		cmocka_unit_test(quick_restart_hides_nothing),
 		cmocka_unit_test(announced_restart_hides_nothing),
 		cmocka_unit_test(announced_restart_that_does_not_come_hides),
 		cmocka_unit_test(blip_is_over_within_seconds),
+		cmocka_unit_test(who_answers_on_streams_is_alive),
+		cmocka_unit_test(who_is_cut_off_keeps_showing_the_others),
 		cmocka_unit_test(ready_after_one_whole_exchange),
 		cmocka_unit_test(ready_after_a_wait_when_nobody_is_there),
 	};

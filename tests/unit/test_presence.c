@@ -2,6 +2,7 @@
  * hears. Each change is a line "seconds id state"; the same moment may have several. */
 #include "agent/presence.h"
 
+#include "base/rng.h"
 #include "kv/delta.h"
 #include "tests/unit/store_fixture.h"
 
@@ -415,6 +416,132 @@ what_was_never_seen_alive_is_not_lost(void **unused)
 }
 
 static void
+tale_refused(struct tale *t, char name)
+{
+	struct uuid id = tale_id(name);
+
+	presence_refused(t->p, t->now, &id);
+	tale_drain(t);
+}
+
+static void
+who_is_refused_is_dead_and_no_sign_of_a_cut(void **unused)
+{
+	struct tale t = tale_of(NULL, "ab");
+
+	(void)unused;
+	tale_refused(&t, 'a');
+	tale_refused(&t, 'x');                /* nobody knows it */
+	tale_word(&t, "ab", PRESENCE_FAILED); /* b alone is not enough */
+	tale_told(&t, "0 a failed\n0 b failed\n");
+	assert_false(presence_cut_off(t.p));
+	presence_free(t.p);
+}
+
+static void
+a_refusal_ends_being_cut_off(void **unused)
+{
+	struct tale t = tale_of(NULL, "abcd");
+
+	(void)unused;
+	tale_word(&t, "bcd", PRESENCE_FAILED);
+	tale_told(&t, "0 b failed\n0 c failed\n0 b kept\n0 c kept\n0 d kept\n");
+	tale_at(&t, 10);
+	tale_refused(&t, 'c');
+	tale_refused(&t, 'a');
+	tale_word(&t, "a", PRESENCE_FAILED); /* dead, whatever else is */
+	tale_at(&t, 100);
+	tale_told(&t, "10 c failed\n10 a failed\n15 b failed\n15 d failed\n");
+	presence_free(t.p);
+}
+
+static void
+a_refusal_of_its_last_life_does_not_count(void **unused)
+{
+	struct tale t = tale_of(NULL, "ab");
+
+	(void)unused;
+	tale_refused(&t, 'a');
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	tale_word(&t, "ab", PRESENCE_FAILED);
+	assert_true(presence_cut_off(t.p));
+	presence_free(t.p);
+}
+
+static void
+silence_is_being_cut_off_from_the_first_failure_on(void **unused)
+{
+	struct tale t = tale_of(NULL, "abcdefgh");
+
+	(void)unused;
+	presence_heard(t.p, t.now);
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_at(&t, 28);
+	tale_word(&t, "b", PRESENCE_FAILED);
+	tale_told(&t, "20 a kept\n28 b kept\n");
+	tale_at(&t, 60);
+	presence_heard(t.p, t.now);
+	tale_at(&t, 61);
+	presence_heard(t.p, t.now);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_told(&t, "61 a alive\n61 a kept\n");
+	tale_at(&t, 100);
+	tale_told(&t, "65 a failed\n65 b failed\n");
+	presence_heard(t.p, t.now);
+	tale_word(&t, "c", PRESENCE_FAILED); /* others are heard: it is dead */
+	tale_told(&t, "100 c failed\n");
+	presence_free(t.p);
+}
+
+static void
+being_cut_off_ends_when_all_are_back(void **unused)
+{
+	struct tale t = tale_of(NULL, "ab");
+
+	(void)unused;
+	tale_word(&t, "ab", PRESENCE_FAILED);
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	assert_true(presence_cut_off(t.p));
+	tale_word(&t, "b", PRESENCE_ALIVE);
+	assert_false(presence_cut_off(t.p));
+	assert_true(presence_deadline(t.p) == NSEC_NEVER);
+	presence_free(t.p);
+}
+
+static void
+the_silence_of_the_only_other_says_nothing(void **unused)
+{
+	struct tale t = tale_of(NULL, "a");
+
+	(void)unused;
+	presence_heard(t.p, t.now);
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_told(&t, "20 a failed\n");
+	presence_free(t.p);
+}
+
+static void
+silence_says_nothing_of_who_is_refused_or_was_never_there(void **unused)
+{
+	struct tale t = tale_of(NULL, "abc");
+
+	(void)unused;
+	presence_heard(t.p, t.now);
+	tale_at(&t, 20);
+	tale_word(&t, "x", PRESENCE_FAILED);
+	tale_refused(&t, 'a');
+	tale_word(&t, "a", PRESENCE_FAILED);
+	tale_told(&t, "20 x failed\n20 a failed\n");
+	assert_false(presence_cut_off(t.p));
+	presence_free(t.p);
+}
+
+static void
 a_third_flap_within_a_minute_waits(void **unused)
 {
 	struct tale t = tale_of(NULL, "abcd");
@@ -569,6 +696,117 @@ members_have_a_limit(void **unused)
 	presence_free(t.p);
 }
 
+/* Random words about a few members, with and without silence: a sign of life is shown at once, what
+ * left is gone, no timer spins, and every wait ends. */
+#define RUN_MEMBERS 6
+
+struct run {
+	uint64_t seed;
+	struct presence *p;
+	struct rng rng;
+	nsec now;
+	enum { RUN_NONE, RUN_ALIVE, RUN_FAILED, RUN_LEFT } word[RUN_MEMBERS]; /* the last */
+	enum store_member_state told[RUN_MEMBERS];
+};
+
+#define run_holds(r, condition)                                                    \
+	do {                                                                       \
+		if (!(condition))                                                  \
+			print_error("seed %llu\n", (unsigned long long)(r)->seed); \
+		assert_true(condition);                                            \
+	} while (0)
+
+static void
+run_word(struct run *r, uint32_t i)
+{
+	struct uuid id = tale_id((char)('a' + i));
+	uint32_t what = rng_below(&r->rng, 20);
+
+	if (what < 8) {
+		presence_member(r->p, r->now, &id, PRESENCE_ALIVE);
+		r->word[i] = RUN_ALIVE;
+	} else if (what < 15) {
+		presence_member(r->p, r->now, &id, PRESENCE_FAILED);
+		r->word[i] = RUN_FAILED;
+	} else if (what == 15) {
+		presence_member(r->p, r->now, &id, PRESENCE_LEFT);
+		r->word[i] = RUN_LEFT;
+	} else if (what == 16) {
+		presence_restarts(r->p, r->now, &id, rng_below(&r->rng, 60) * NSEC_SEC);
+	} else if (what == 17) {
+		presence_refused(r->p, r->now, &id);
+	} else if (what == 18) {
+		presence_heard(r->p, r->now);
+	} else {
+		presence_configure(r->p, rng_below(&r->rng, 101), rng_below(&r->rng, 12));
+	}
+}
+
+static void
+run_told(struct run *r)
+{
+	struct presence_show show;
+
+	while (presence_next(r->p, &show))
+		r->told[show.id.b[0] - 'a'] = show.state;
+	for (int m = 0; m < RUN_MEMBERS; m++) {
+		run_holds(r, r->word[m] != RUN_ALIVE || r->told[m] == STORE_MEMBER_ALIVE);
+		run_holds(r, r->word[m] != RUN_LEFT || r->told[m] == STORE_MEMBER_GONE);
+	}
+}
+
+static void
+run_until(struct run *r, nsec until)
+{
+	nsec at;
+
+	run_told(r);
+	while ((at = presence_deadline(r->p)) <= until) {
+		run_holds(r, at > r->now);
+		r->now = at;
+		presence_tick(r->p, r->now);
+		run_told(r);
+	}
+	r->now = until;
+}
+
+static void
+run_one(uint64_t seed)
+{
+	struct run r = { .seed = seed, .now = 1000 * NSEC_SEC };
+	struct presence_config config = tale_config;
+	struct fix f = fix_new();
+
+	rng_init(&r.rng, seed);
+	config.store = f.store;
+	for (char name = 'a'; name < 'a' + RUN_MEMBERS; name++)
+		share_put(&f, name);
+	config.hold_share = rng_below(&r.rng, 2) * 50;
+	r.p = presence_new(&config, r.now);
+	for (int step = 0; step < 400; step++) {
+		bool soon = rng_below(&r.rng, 3) > 0;
+
+		run_word(&r, rng_below(&r.rng, RUN_MEMBERS));
+		run_until(&r, r.now + rng_below(&r.rng, 40) * (soon ? 25 * NSEC_MS : NSEC_SEC));
+	}
+	run_until(&r, r.now + NSEC_HOUR); /* nothing more is said */
+	for (int m = 0; m < RUN_MEMBERS; m++)
+		run_holds(&r, r.word[m] != RUN_FAILED || r.told[m] == STORE_MEMBER_FAILED);
+	run_holds(&r, !presence_cut_off(r.p));
+	run_holds(&r, presence_deadline(r.p) == NSEC_NEVER);
+	run_holds(&r, presence_stats(r.p).kept == 0);
+	presence_free(r.p);
+	store_free(f.store);
+}
+
+static void
+whatever_is_said_life_shows_at_once_and_waits_end(void **unused)
+{
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 300; seed++)
+		run_one(seed);
+}
+
 int
 main(void)
 {
@@ -591,12 +829,20 @@ main(void)
 		cmocka_unit_test(contact_that_is_lost_again_was_none),
 		cmocka_unit_test(who_is_cut_off_still_hears_of_leaves),
 		cmocka_unit_test(what_was_never_seen_alive_is_not_lost),
+		cmocka_unit_test(who_is_refused_is_dead_and_no_sign_of_a_cut),
+		cmocka_unit_test(a_refusal_ends_being_cut_off),
+		cmocka_unit_test(a_refusal_of_its_last_life_does_not_count),
+		cmocka_unit_test(silence_is_being_cut_off_from_the_first_failure_on),
+		cmocka_unit_test(being_cut_off_ends_when_all_are_back),
+		cmocka_unit_test(the_silence_of_the_only_other_says_nothing),
+		cmocka_unit_test(silence_says_nothing_of_who_is_refused_or_was_never_there),
 		cmocka_unit_test(a_third_flap_within_a_minute_waits),
 		cmocka_unit_test(how_many_flaps_are_fine_is_set),
 		cmocka_unit_test(hiding_holds_back_for_a_services_sake),
 		cmocka_unit_test(what_one_node_takes_away_is_never_held_back),
 		cmocka_unit_test(without_the_option_nothing_is_held_back),
 		cmocka_unit_test(members_have_a_limit),
+		cmocka_unit_test(whatever_is_said_life_shows_at_once_and_waits_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
