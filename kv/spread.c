@@ -275,9 +275,12 @@ spread_is_self(struct spread *s, const struct uuid *owner, struct epoch epoch)
 
 	if (!uuid_eq(owner, &s->config.self))
 		return false;
-	if (epoch.counter == ours.counter && epoch.nonce != ours.nonce && !s->cloned) {
-		s->cloned = true;
-		spread_emit(s, SPREAD_CLONED, owner, STR_NONE);
+	if (epoch.counter == ours.counter && epoch.nonce != ours.nonce &&
+	    epoch.counter > s->cloned) {
+		s->cloned = epoch.counter;
+		a = spread_emit(s, SPREAD_CLONED, owner, STR_NONE);
+		if (a != NULL)
+			a->epoch = epoch.counter;
 	}
 	/* Our disk was restored, or copied: what is said in this epoch would be old (RULES 1). */
 	if (epoch.counter > ours.counter && epoch.counter - ours.counter <= UINT32_MAX &&
@@ -330,18 +333,6 @@ spread_input(struct spread *s, struct now now, struct str bytes)
 	if (kind == NULL || !kind->take(s, now, &sender, &r, bytes))
 		s->stats.malformed++;
 	spread_step_end(s, now);
-}
-
-void
-spread_restarting(struct spread *s, struct now now, nsec span)
-{
-	struct writer w = spread_begin(s, SPREAD_M_RESTARTING);
-
-	(void)now;
-	spread_step_begin(s);
-	wr_varint(&w, (uint64_t)(span / NSEC_MS));
-	for (size_t i = 0; i < s->peer_count; i++)
-		spread_send(s, &s->peers[i].id, wr_done(&w));
 }
 
 /* Time. */

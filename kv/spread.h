@@ -58,7 +58,8 @@ enum spread_action_kind {
 	SPREAD_RESTARTS, /* peer says that it stops and will be back within `span` (RULES 17) */
 	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch: begin
 	                  * a new epoch above `epoch` (RULES 6) */
-	SPREAD_CLONED,   /* somebody writes under our id and epoch counter: a cloned disk (RULES 1) */
+	SPREAD_CLONED,   /* somebody wrote under our id and `epoch`, our counter: an older or a cloned
+	                  * disk (RULES 1) */
 };
 
 struct spread_action {

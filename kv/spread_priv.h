@@ -2,7 +2,8 @@
  *
  * Who does what: spread.c life, peers, actions, timers; spread_wire.c the messages' shapes and
  * their table; spread_push.c changes down the tree; spread_want.c who announces and who asks;
- * spread_repair.c hashes and digests; spread_stream.c requests and answers of streams.
+ * spread_repair.c hashes and digests; spread_stream.c requests and answers of streams;
+ * spread_restart.c who stops and will be back.
  */
 #ifndef KV_SPREAD_PRIV_H
 #define KV_SPREAD_PRIV_H
@@ -33,6 +34,8 @@
 #define SPREAD_COMPARE_STEP (10 * NSEC_MS) /* per peer: how newcomers' greetings are spread */
 #define SPREAD_SOON NSEC_SEC    /* the next repair after one that brought news */
 #define SPREAD_RESTART_MAX (10 * NSEC_MIN)
+#define SPREAD_RESTARTS_KEPT 64 /* that were heard, and are not told again */
+#define SPREAD_RESTARTS_PASSED 6 /* copies that each of the first to hear passes on */
 
 struct spread_peer {
 	struct uuid id;
@@ -123,8 +126,13 @@ struct spread {
 	struct spread_sums sums;
 	nsec repair_at;
 
-	bool cloned;
-	uint64_t buried; /* told up to this counter */
+	struct spread_restart {
+		struct uuid who;
+		uint64_t epoch, ms;
+	} restarts[SPREAD_RESTARTS_KEPT]; /* a ring */
+	size_t restart_next;
+
+	uint64_t cloned, buried; /* told up to this counter */
 	struct spread_stats stats;
 };
 
@@ -155,7 +163,7 @@ enum spread_message {
 	SPREAD_M_SUMMARY = 7,    /* be64 hash over all digests */
 	SPREAD_M_BUCKETS = 8,    /* 64 times be64 */
 	SPREAD_M_DIGESTS = 9,    /* be64 buckets, digests of all owners in them */
-	SPREAD_M_RESTARTING = 10, /* varint milliseconds */
+	SPREAD_M_RESTARTING = 10, /* who (16), its epoch's counter, milliseconds: varints */
 	SPREAD_M_SYNC = 32,      /* stream: be64 buckets, flags (1: listed), certificates, digests */
 	SPREAD_M_ANSWER = 33,    /* flags (1: more), certificates, varint count, digests held of what
 	                          * we lack, ranges */
@@ -246,6 +254,10 @@ bool spread_want_take(struct spread *, struct now, const struct uuid *sender, st
 bool spread_ranges_take(struct spread *, struct now, const struct uuid *sender, struct reader *,
     struct str message);
 bool spread_too_much_take(struct spread *, struct now, const struct uuid *sender, struct reader *,
+    struct str message);
+
+/* spread_restart.c */
+bool spread_restarting_take(struct spread *, struct now, const struct uuid *sender, struct reader *,
     struct str message);
 
 /* spread_repair.c */

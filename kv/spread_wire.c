@@ -5,24 +5,6 @@
  */
 #include "kv/spread_priv.h"
 
-static bool
-spread_restarting_take(struct spread *s, struct now now, const struct uuid *sender,
-    struct reader *r, struct str message)
-{
-	uint64_t ms = rd_varint(r);
-	struct spread_action *a;
-
-	(void)now;
-	(void)message;
-	if (!rd_ok(r))
-		return false;
-	a = spread_emit(s, SPREAD_RESTARTS, sender, STR_NONE);
-	if (a != NULL)
-		a->span =
-		    ms > SPREAD_RESTART_MAX / NSEC_MS ? SPREAD_RESTART_MAX : (nsec)ms * NSEC_MS;
-	return true;
-}
-
 static const struct spread_kind kinds[] = {
 	{ SPREAD_M_PUSH, spread_push_take },
 	{ SPREAD_M_BASELINE, spread_baseline_take },
