@@ -221,7 +221,7 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	RB_INIT(&p->whos);
 	TAILQ_INIT(&p->streams);
 	p->ready_at = now.mono + p->config.ready_max;
-	p->leave_by = p->left_at = NSEC_NEVER;
+	p->leave_by = p->left_at = p->twin.at = NSEC_NEVER;
 	if (pool_meta_write(p, &w, &err) < 0) { /* without what was asked for beside our own */
 		pool_log(p, LOG_LEVEL_ERROR, "tags left out: %s", err.text);
 		p->config.meta.more_count = 0;
@@ -333,6 +333,7 @@ pool_tick(struct pool *p, struct now now)
 	if (presence_deadline(p->presence) <= now.mono)
 		presence_tick(p->presence, now.mono);
 	pool_rival_tick(p);
+	pool_twin_tick(p);
 	pool_end(p);
 }
 
@@ -345,6 +346,7 @@ pool_deadline(const struct pool *p)
 	due = nsec_min(due, presence_deadline(p->presence));
 	due = nsec_min(due, pool_ready_deadline(p));
 	due = nsec_min(due, pool_leave_deadline(p));
+	due = nsec_min(due, p->twin.at);
 	return p->rival.pending ? nsec_min(due, p->rival.at) : due;
 }
 

@@ -17,7 +17,7 @@ named_name_cmp(const struct named *a, const struct named *b)
 	return str_cmp(a->key, b->key);
 }
 
-static int
+int
 pool_addr_cmp(const struct addr *a, const struct addr *b)
 {
 	int c = (int)a->family - (int)b->family;

@@ -9,6 +9,7 @@
  *     pool_who.c     other muster agents by id, and what follows for the catalog
  *     pool_roster.c  reading the members
  *     pool_rival.c   two that claim one name
+ *     pool_twin.c    two that run under one id
  */
 #ifndef AGENT_POOL_PRIV_H
 #define AGENT_POOL_PRIV_H
@@ -96,6 +97,12 @@ struct rival { /* who claims our name, as far as we were told */
 	nsec at; /* then we ask it itself */
 };
 
+struct twin { /* where somebody may run under our id */
+	struct addr addr;
+	nsec at;      /* then we ask there; NSEC_NEVER */
+	bool joining; /* we met it when we joined */
+};
+
 struct pool {
 	struct pool_config config; /* name in display, meta in own */
 	struct arena own;
@@ -122,6 +129,7 @@ struct pool {
 	uint64_t key_queries[POOL_KEY_QUERIES_MAX];
 	size_t key_query_count;
 	struct rival rival;
+	struct twin twin;
 
 	bool ready, joined; /* joined: at least once */
 	nsec ready_at;
@@ -144,6 +152,8 @@ void pool_log(struct pool *, enum log_level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool pool_may_complain(struct pool *, nsec *last);
 bool pool_addr_eq(const struct addr *, const struct addr *);
+int pool_addr_cmp(const struct addr *, const struct addr *);
+bool pool_knows_nobody(const struct pool *);
 int pool_meta_write(struct pool *, struct writer *, struct err *); /* our tags, encoded */
 
 /* Draining one core each; true when there was something. */
@@ -218,5 +228,11 @@ void pool_conflict(struct pool *, const struct swim_member *ours, const struct s
 void pool_rival_meet(struct pool *, const struct addr *from, bool join,
     const struct wire_node_state *, size_t count);
 void pool_rival_tick(struct pool *);
+
+/* pool_twin.c */
+void pool_twin_heard(struct pool *, const struct addr *); /* somebody there has our id */
+void pool_twin_meet(struct pool *, const struct addr *from, bool join,
+    const struct wire_node_state *, size_t count);
+void pool_twin_tick(struct pool *);
 
 #endif

@@ -53,7 +53,7 @@ pool_rename(struct pool *p, const struct uuid *other, const struct addr *addr)
 	serf_joined(p->serf, p->now.mono);
 }
 
-static bool
+bool
 pool_knows_nobody(const struct pool *p)
 {
 	return p->muster_alive + p->plain_alive == 0;
@@ -130,6 +130,8 @@ pool_conflict(struct pool *p, const struct swim_member *ours, const struct swim_
 	pool_tags_read(&arena, other->meta, &there);
 	arena_done(&arena); /* ids are values */
 	same = here.muster && there.muster && uuid_eq(&here.id, &there.id);
+	if (own && same)
+		pool_twin_heard(p, &other->addr);
 	if (same || (!own && (ours->state >= SWIM_DEAD ||
 				 (here.muster && pool_is_elsewhere(p, &here.id, ours->name))))) {
 		swim_take_over(p->swim, p->now.mono, other);

@@ -32,9 +32,9 @@ pool_spread_ask(struct pool *p, const struct spread_action *a)
 }
 
 static void
-pool_epoch(struct pool *p, enum pool_action_kind kind, uint64_t counter)
+pool_epoch(struct pool *p, uint64_t counter)
 {
-	struct pool_action *a = pool_act(p, kind);
+	struct pool_action *a = pool_act(p, POOL_EPOCH);
 
 	if (a != NULL)
 		a->id = counter;
@@ -57,10 +57,8 @@ pool_spread_act(struct pool *p, const struct spread_action *a)
 		presence_restarts(p->presence, p->now.mono, &a->peer, a->span);
 		break;
 	case SPREAD_BURIED:
-		pool_epoch(p, POOL_EPOCH, a->epoch);
-		break;
-	case SPREAD_CLONED:
-		pool_epoch(p, POOL_CLONE, a->epoch);
+	case SPREAD_CLONED: /* an older disk, or one of two: then pool_twin.c finds the other */
+		pool_epoch(p, a->epoch);
 		break;
 	}
 }
