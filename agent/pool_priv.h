@@ -231,6 +231,7 @@ void pool_rival_tick(struct pool *);
 
 /* pool_twin.c */
 void pool_twin_heard(struct pool *, const struct addr *); /* somebody there has our id */
+void pool_twin_suspect(struct pool *);                     /* our epoch is not all there is */
 void pool_twin_meet(struct pool *, const struct addr *from, bool join,
     const struct wire_node_state *, size_t count);
 void pool_twin_tick(struct pool *);

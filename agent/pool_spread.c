@@ -58,6 +58,7 @@ pool_spread_act(struct pool *p, const struct spread_action *a)
 		break;
 	case SPREAD_BURIED:
 	case SPREAD_CLONED: /* an older disk, or one of two: then pool_twin.c finds the other */
+		pool_twin_suspect(p);
 		pool_epoch(p, a->epoch);
 		break;
 	}

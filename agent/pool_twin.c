@@ -20,13 +20,36 @@ pool_twin_heard(struct pool *p, const struct addr *at)
 	p->twin = (struct twin){ .addr = *at, .at = p->now.mono + POOL_TWIN_WAIT };
 }
 
+/* Whoever is known under our id by another name; `alive`: and seems to live. */
+static void
+twin_look(struct pool *p, bool alive)
+{
+	struct named *n;
+
+	RB_FOREACH (n, named_names, &p->names)
+		if (n->muster && uuid_eq(&n->id, &p->config.self) &&
+		    !str_eq(blob_str(n->name), blob_str(p->wire_name)) &&
+		    (!alive || n->state == SERF_ALIVE))
+			pool_twin_heard(p, &n->addr);
+}
+
+void
+pool_twin_suspect(struct pool *p)
+{
+	twin_look(p, false);
+}
+
 void
 pool_twin_tick(struct pool *p)
 {
+	struct addr addr = p->twin.addr;
+
 	if (p->twin.at > p->now.mono)
 		return;
 	p->twin.at = NSEC_NEVER;
-	pool_pull_open(p, &p->twin.addr, false);
+	pool_pull_open(p, &addr, false);
+	if (!p->twin.joining)
+		twin_look(p, true); /* until it is gone, or one of us is somebody else */
 }
 
 /* Its own entry is the one thing that an agent knows for certain. */
