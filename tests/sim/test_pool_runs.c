@@ -269,7 +269,7 @@ run_revive(struct run *run)
 		pool_sim_restore(run->sim, i);
 		break;
 	case 5:
-		if (from == i || !one_in(run, 2) || getenv("NOCLONE"))
+		if (from == i || !one_in(run, 2))
 			break;
 		pool_check_mixed(&run->check, i);
 		pool_check_mixed(&run->check, from);
@@ -445,6 +445,7 @@ run_config(struct run *run, struct pool_sim_config *config)
 	config->hosts = one_in(run, 4) ? 2 + rng_below(&run->rng, AGENTS - 1) : AGENTS;
 	config->silent_hosts = one_in(run, 3);
 	config->overhead = one_in(run, 2) ? 29 : 0;
+	config->framed = one_in(run, 8);
 	config->reap = one_in(run, 3) ? 15 * NSEC_SEC : 0;
 	config->tombstones_max = one_in(run, 2) ? 2 : 0;
 	config->trace = config->notes = getenv("TRACE") != NULL;
