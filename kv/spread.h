@@ -58,7 +58,8 @@ enum spread_action_kind {
 	SPREAD_RESTARTS, /* peer says that it stops and will be back within `span` (RULES 17) */
 	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch: begin
 	                  * a new epoch above `epoch` (RULES 6) */
-	SPREAD_CLONED,   /* somebody writes under our id and epoch counter: a cloned disk (RULES 1) */
+	SPREAD_CLONED,   /* somebody writes, or wrote, under our id and epoch counter: the disk was
+	                  * copied or restored (RULES 1). Once for each counter: `epoch` */
 };
 
 struct spread_action {
