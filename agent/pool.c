@@ -190,6 +190,9 @@ pool_cores_new(struct pool *p, struct str meta, struct now now)
 	p->spread = spread_new(&c->spread, rng_u64(&p->rng), now);
 	p->presence = presence_new(&presence, now.mono);
 	p->coordinates = coordinates_new(rng_u64(&p->rng));
+	if (c->coordinate != NULL)
+		(void)coordinates_begin(p->coordinates, c->coordinate);
+	p->config.coordinate = NULL;
 	pool_payload_set(p);
 }
 
