@@ -289,6 +289,25 @@ the_gone_are_tried_again_and_reaped_after_three_days(void **unused)
 }
 
 static void
+new_name_is_a_new_member(void **unused)
+{
+	struct serf_member m;
+
+	(void)unused;
+	net_forget_story(net);
+	serf_rename(net->nodes[B].serf, net->now, STR("b2"));
+	assert_false(serf_member_find(net->nodes[B].serf, STR("b"), &m));
+	assert_true(serf_member_find(net->nodes[B].serf, STR("b2"), &m));
+	assert_int_equal(m.state, SERF_ALIVE);
+	assert_int_equal(serf_member_count(net->nodes[B].serf, SERF_ALIVE), 3);
+	net_drain(net, B);
+	net_story(net, "b: member-join b2\n");
+	serf_rename(net->nodes[B].serf, net->now, STR("c")); /* the name of another here */
+	assert_int_equal(serf_member_count(net->nodes[B].serf, SERF_ALIVE), 2);
+	net_drain(net, B);
+}
+
+static void
 new_tags_are_an_update(void **unused)
 {
 	struct serf_action a;
@@ -420,6 +439,15 @@ a_pool_of_consul_agents_is_refused_in_words(void **unused)
 	assert_int_equal(serf_meta_read(&arena, m.meta, &got, &err), 0);
 	assert_true(got.server && got.muster == 1 && got.port == 8300 && got.expect == 3);
 	assert_str(got.id, "11111111-2222-3333-4444-555555555555");
+	assert_int_equal(got.name.n + got.cluster.n, 0);
+	meta.server = false;
+	meta.name = STR("srv"); /* also of who is no server */
+	meta.cluster = STR("99999999-2222-3333-4444-555555555555");
+	w = wr_of(room, sizeof room);
+	assert_int_equal(serf_meta_write(&w, &meta, &err), 0);
+	assert_int_equal(serf_meta_read(&arena, wr_done(&w), &got, &err), 0);
+	assert_str(got.name, "srv");
+	assert_str(got.cluster, "99999999-2222-3333-4444-555555555555");
 	arena_done(&arena);
 	w = wr_of(room, 100);
 	assert_int_equal(serf_meta_write(&w, &meta, &err), ERR_LIMIT);
@@ -442,6 +470,7 @@ main(void)
 		STORY(intents_wait_for_unknown_members),
 		STORY(tables_are_bounded),
 		STORY(the_gone_are_tried_again_and_reaped_after_three_days),
+		STORY(new_name_is_a_new_member),
 		STORY(new_tags_are_an_update),
 		STORY(two_with_one_name_are_told_with_both_ids),
 		STORY(muster_bytes_pass),
