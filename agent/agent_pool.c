@@ -298,6 +298,9 @@ agent_pool_open(struct agent *a, struct now now, struct err *err)
 	const struct options *o = a->options;
 	struct addr *known = arena_array(&a->arena, struct addr, AGENT_KNOWN_MAX);
 	struct err damage = { 0 };
+	struct coordinate_info last;
+	bool told = local_coordinate(a->local, &last);
+	struct serf_coordinate last_at;
 	struct pool_config config;
 	size_t known_count;
 	uint64_t seed;
@@ -327,9 +330,13 @@ agent_pool_open(struct agent *a, struct now now, struct err *err)
 		.damp_flaps = (unsigned)o->damp_flaps,
 		.notes = o->level == LOG_LEVEL_DEBUG,
 	};
+	if (told) {
+		last_at = coordinate_of_info(&last);
+		config.coordinate = &last_at;
+	}
 	a->pool = pool_new(&config, seed, now);
 	a->events = events_new(&(struct events_config){ .node = o->node_name, .local = a->local });
-	coordinate_publish_init(&a->coordinate, seed ^ 1, now.mono, NULL);
+	coordinate_publish_init(&a->coordinate, seed ^ 1, now.mono, told ? &last : NULL);
 	loop_timer_arm(a->coordinate_timer, coordinate_publish_deadline(&a->coordinate));
 	return agent_pool_io_open(a, known, known_count, err);
 }

@@ -78,6 +78,7 @@ int local_node_set(struct local *, struct now, const struct node_info *, struct 
 
 /* Where this node is in the network; back after a restart, so that a restart is no change. */
 int local_coordinate_put(struct local *, struct now, const struct coordinate_info *, struct err *);
+bool local_coordinate(const struct local *, struct coordinate_info *out); /* false: never put */
 
 /* A service with its checks, all or nothing. Checks that were there and are not named stay,
  * unless `replace_checks`: then those from the same source go. Check ids and names get Consul's

@@ -190,6 +190,9 @@ pool_cores_new(struct pool *p, struct str meta, struct now now)
 	p->spread = spread_new(&c->spread, rng_u64(&p->rng), now);
 	p->presence = presence_new(&presence, now.mono);
 	p->coordinates = coordinates_new(rng_u64(&p->rng));
+	if (c->coordinate != NULL)
+		(void)coordinates_begin(p->coordinates, c->coordinate);
+	p->config.coordinate = NULL;
 	pool_payload_set(p);
 }
 
@@ -199,6 +202,7 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	struct pool *p = mem_new(struct pool);
 	uint8_t room[WIRE_META_MAX];
 	struct writer w = wr_of(room, sizeof room);
+	struct err err;
 
 	assert(config->name.n > 0 && config->name.n <= WIRE_NAME_MAX && config->store != NULL);
 	assert(config->advertise.family != ADDR_NONE && config->advertise.port != 0);
@@ -218,8 +222,13 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	TAILQ_INIT(&p->streams);
 	p->ready_at = now.mono + p->config.ready_max;
 	p->leave_by = p->left_at = NSEC_NEVER;
-	if (pool_meta_write(p, &w, NULL) < 0) /* the caller has checked; else without tags */
-		w.pos = 0;
+	if (pool_meta_write(p, &w, &err) < 0) { /* without what was asked for beside our own */
+		pool_log(p, LOG_LEVEL_ERROR, "tags left out: %s", err.text);
+		p->config.meta.more_count = 0;
+		w = wr_of(room, sizeof room);
+		if (pool_meta_write(p, &w, NULL) < 0)
+			w = wr_of(room, sizeof room);
+	}
 	pool_cores_new(p, wr_done(&w), now);
 	if (!config->awaits)
 		pool_ready_set(p);
@@ -234,6 +243,7 @@ pool_free(struct pool *p)
 		return;
 	pool_streams_done(p);
 	pool_members_done(p);
+	pool_whos_done(p);
 	swim_free(p->swim);
 	serf_free(p->serf);
 	spread_free(p->spread);
@@ -254,6 +264,7 @@ void
 pool_input(struct pool *p, struct now now, const struct addr *from, struct str message)
 {
 	pool_begin(p, now);
+	pool_heard(p, from);
 	swim_input(p->swim, now.mono, from, message);
 	pool_end(p);
 }
@@ -262,7 +273,7 @@ void
 pool_refused(struct pool *p, struct now now, const struct addr *peer)
 {
 	pool_begin(p, now);
-	swim_refused(p->swim, now.mono, peer);
+	pool_refusal(p, peer);
 	pool_end(p);
 }
 
@@ -372,11 +383,14 @@ pool_leave(struct pool *p, struct now now)
 int
 pool_force_leave(struct pool *p, struct now now, struct str name, bool prune, struct err *err)
 {
+	struct serf_member wire;
 	struct pool_member m;
+	bool gone; /* meant is who is gone, not who is shown in its place */
 	int rc;
 
 	pool_begin(p, now);
-	if (pool_member_find(p, name, &m))
+	gone = serf_member_find(p->serf, name, &wire) && wire.state != SERF_ALIVE;
+	if (!gone && pool_member_find(p, name, &m))
 		name = m.wire_name;
 	rc = serf_force_leave(p->serf, now.mono, name, prune, err);
 	pool_end(p);

@@ -1,11 +1,6 @@
-/* agent/pool_member.c -- who is who: wire names, ids and addresses, and what follows from them.
+/* agent/pool_member.c -- members by their wire names and addresses, as serf and SWIM tell of them.
  *
- * Parts: the tables; tags; clusters; what one agent's names amount to; replaced ones; news;
- * reading.
- *
- * SWIM and serf know wire names; the catalog knows ids. One id may have had several names here (it
- * was renamed, its host was), and one name several ids (a data directory was lost). What presence
- * and spread are told of an id is the best that any of its names is in: alive somewhere is alive.
+ * Parts: the tables; tags; replaced ones; evidence; news.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -46,46 +41,16 @@ named_addr_cmp(const struct named *a, const struct named *b)
 	return c != 0 ? c : named_name_cmp(a, b);
 }
 
-static int
-who_cmp(const struct who *a, const struct who *b)
-{
-	return uuid_cmp(&a->id, &b->id);
-}
-
 RB_GENERATE(named_names, named, by_name, named_name_cmp)
 RB_GENERATE(named_addrs, named, by_addr, named_addr_cmp)
-RB_GENERATE(whos, who, by_id, who_cmp)
 
-static struct named *
-named_find(const struct pool *p, struct str name)
+struct named *
+pool_named_find(const struct pool *p, struct str name)
 {
 	struct named key = { .key = name };
 	struct named_names names = p->names;
 
 	return RB_FIND(named_names, &names, &key);
-}
-
-struct who *
-pool_who_find(const struct pool *p, const struct uuid *id)
-{
-	struct who key = { .id = *id };
-	struct whos whos = p->whos;
-
-	return RB_FIND(whos, &whos, &key);
-}
-
-static struct who *
-who_for(struct pool *p, const struct uuid *id)
-{
-	struct who *who = pool_who_find(p, id);
-
-	if (who != NULL)
-		return who;
-	who = mem_new(struct who);
-	who->id = *id;
-	TAILQ_INIT(&who->names);
-	RB_INSERT(whos, &p->whos, who);
-	return who;
 }
 
 static bool
@@ -111,165 +76,10 @@ pool_tags_read(struct arena *arena, struct str meta, struct tags_read *out)
 		out->cluster = (struct uuid){ { 0 } };
 }
 
-/* Clusters: their records are shown as long as anybody is known who speaks of them. */
-
-static bool
-uuid_is_zero(const struct uuid *id)
-{
-	static const struct uuid zero;
-
-	return uuid_eq(id, &zero);
-}
-
-static struct cluster *
-cluster_find(struct pool *p, const struct uuid *id)
-{
-	for (size_t i = 0; i < p->cluster_count; i++)
-		if (uuid_eq(&p->clusters[i].id, id))
-			return &p->clusters[i];
-	return NULL;
-}
-
-static void
-cluster_show(struct pool *p, const struct uuid *id, enum store_member_state state)
-{
-	store_member(p->config.store, p->now, id, state, 0);
-	p->store_changed = true;
-}
-
-static void
-cluster_hold(struct pool *p, const struct uuid *id)
-{
-	struct cluster *c = cluster_find(p, id);
-
-	if (c == NULL) {
-		p->clusters = mem_grow(p->clusters, p->cluster_count, &p->cluster_room, sizeof *c);
-		c = &p->clusters[p->cluster_count++];
-		*c = (struct cluster){ .id = *id };
-		cluster_show(p, id, STORE_MEMBER_ALIVE);
-	}
-	c->holders++;
-}
-
-static void
-cluster_release(struct pool *p, const struct uuid *id)
-{
-	struct cluster *c = cluster_find(p, id);
-
-	if (c == NULL || --c->holders > 0)
-		return;
-	cluster_show(p, id, STORE_MEMBER_GONE);
-	*c = p->clusters[--p->cluster_count];
-}
-
-static void
-who_cluster(struct pool *p, struct who *who, const struct uuid *id)
-{
-	struct uuid old = who->cluster;
-
-	if (uuid_eq(&old, id))
-		return;
-	who->cluster = *id;
-	if (!uuid_is_zero(id))
-		cluster_hold(p, id);
-	if (!uuid_is_zero(&old))
-		cluster_release(p, &old);
-}
-
-/* What one agent's names amount to. */
-
-static bool
-named_alive(const struct named *n)
-{
-	return n->state == SERF_ALIVE || n->state == SERF_LEAVING;
-}
-
-static enum presence_word
-named_word(const struct named *n)
-{
-	if (named_alive(n))
-		return PRESENCE_ALIVE;
-	/* SWIM's leave may come before serf's intent, which makes it left there too. */
-	if (n->state == SERF_LEFT || n->swim == SWIM_LEFT || n->replaced)
-		return PRESENCE_LEFT;
-	return PRESENCE_FAILED;
-}
-
-static enum spread_peer_state
-named_peer(const struct named *n)
-{
-	if (!named_alive(n) || n->swim >= SWIM_DEAD)
-		return SPREAD_DOWN;
-	return n->swim == SWIM_SUSPECT ? SPREAD_DOUBTFUL : SPREAD_UP;
-}
-
-static bool
-named_better(const struct named *a, const struct named *b)
-{
-	if (named_peer(a) != named_peer(b))
-		return named_peer(a) > named_peer(b);
-	return named_word(a) < named_word(b); /* ALIVE, FAILED, LEFT */
-}
-
-static void
-who_free(struct pool *p, struct who *who)
-{
-	RB_REMOVE(whos, &p->whos, who);
-	free(who);
-}
-
-/* Looks at all its names again and tells what is new. */
-static void
-who_settle(struct pool *p, struct who *who)
-{
-	static const struct uuid none;
-	enum presence_word word = who->reaped ? PRESENCE_REAPED : PRESENCE_LEFT;
-	enum spread_peer_state peer = SPREAD_DOWN;
-	struct named *n;
-
-	who->at = NULL;
-	TAILQ_FOREACH (n, &who->names, of_who)
-		if (who->at == NULL || named_better(n, who->at))
-			who->at = n;
-	if (who->at != NULL) {
-		word = named_word(who->at);
-		peer = named_peer(who->at);
-	}
-	who_cluster(
-	    p, who, word == PRESENCE_ALIVE || word == PRESENCE_FAILED ? &who->at->cluster : &none);
-	p->muster_alive += (peer != SPREAD_DOWN) - (who->peer != SPREAD_DOWN);
-	if (!who->told || word != who->word)
-		presence_member(p->presence, p->now.mono, &who->id, word);
-	if (peer != who->peer)
-		spread_peer(p->spread, p->now, &who->id, peer);
-	who->told = true;
-	who->word = word;
-	who->peer = peer;
-	if (who->at == NULL)
-		who_free(p, who);
-}
-
 static bool
 named_is_plain(const struct named *n)
 {
 	return !n->muster && named_alive(n);
-}
-
-/* Under whom it is counted; `who` NULL: nobody. */
-static void
-named_belongs(struct pool *p, struct named *n, struct who *who)
-{
-	struct who *old = n->who;
-
-	if (old == who)
-		return;
-	if (old != NULL)
-		TAILQ_REMOVE(&old->names, n, of_who);
-	n->who = who;
-	if (who != NULL)
-		TAILQ_INSERT_TAIL(&who->names, n, of_who);
-	if (old != NULL)
-		who_settle(p, old);
 }
 
 /* Replaced ones (RULES 3): a live id at the address of a failed one has its place. */
@@ -300,11 +110,41 @@ named_replaces(struct pool *p, struct named *n)
 		if (live && m->state == SERF_FAILED) {
 			named_replaced(p, m, true);
 			if (m->who != NULL)
-				who_settle(p, m->who);
+				pool_who_settle(p, m->who);
 		} else if (n->state == SERF_FAILED && named_alive(m)) {
 			named_replaced(p, n, true);
 		}
 	}
+}
+
+/* Evidence. */
+
+static struct named *
+named_at(const struct pool *p, const struct addr *addr)
+{
+	struct named key = { .addr = *addr };
+	struct named_addrs addrs = p->addrs;
+	struct named *n = RB_NFIND(named_addrs, &addrs, &key);
+
+	return n != NULL && pool_addr_eq(&n->addr, addr) ? n : NULL;
+}
+
+void
+pool_heard(struct pool *p, const struct addr *from)
+{
+	if (named_at(p, from) != NULL)
+		presence_heard(p->presence, p->now.mono);
+}
+
+void
+pool_refusal(struct pool *p, const struct addr *peer)
+{
+	struct named *n = named_at(p, peer);
+
+	for (; n != NULL && pool_addr_eq(&n->addr, peer); n = RB_NEXT(named_addrs, NULL, n))
+		if (n->who != NULL && n == n->who->at)
+			presence_refused(p->presence, p->now.mono, &n->who->id);
+	swim_refused(p->swim, p->now.mono, peer);
 }
 
 /* News. */
@@ -328,7 +168,7 @@ named_drop(struct pool *p, struct named *n)
 	p->plain_alive -= named_is_plain(n) && !named_is_self(p, n);
 	named_replaced(p, n, false);
 	n->state = SERF_NONE;
-	named_belongs(p, n, NULL);
+	pool_who_belongs(p, n, NULL);
 	RB_REMOVE(named_names, &p->names, n);
 	RB_REMOVE(named_addrs, &p->addrs, n);
 	blob_unref(n->name);
@@ -387,23 +227,6 @@ named_swim(struct pool *p, struct named *n)
 }
 
 static void
-pool_member_fill(const struct named *n, const struct serf_member *m, struct pool_member *out)
-{
-	*out = (struct pool_member){
-		.name = blob_str(n->display),
-		.wire_name = n->key,
-		.addr = m->addr,
-		.meta = m->meta,
-		.vsn = m->vsn,
-		.state = n->replaced && m->state == SERF_FAILED ? SERF_LEFT : m->state,
-		.id = n->id,
-		.muster = n->muster,
-		.server = n->server,
-		.since = m->since,
-	};
-}
-
-static void
 pool_member_tell(
     struct pool *p, const struct named *n, enum serf_news news, const struct serf_member *m)
 {
@@ -443,18 +266,18 @@ named_settle(struct pool *p, struct named *n)
 	struct who *who = NULL;
 
 	if (n->muster && !uuid_eq(&n->id, &p->config.self))
-		who = who_for(p, &n->id);
+		who = pool_who_for(p, &n->id);
 	named_swim(p, n);
-	named_belongs(p, n, who);
+	pool_who_belongs(p, n, who);
 	named_replaces(p, n);
 	if (who != NULL)
-		who_settle(p, who);
+		pool_who_settle(p, who);
 }
 
 void
 pool_member_news(struct pool *p, enum serf_news news, const struct serf_member *m)
 {
-	struct named *n = named_find(p, m->name);
+	struct named *n = pool_named_find(p, m->name);
 	bool plain;
 
 	if (n == NULL && news == SERF_REAPED)
@@ -481,19 +304,32 @@ pool_member_news(struct pool *p, enum serf_news news, const struct serf_member *
 void
 pool_member_swim(struct pool *p, struct str name)
 {
-	struct named *n = named_find(p, name);
+	struct named *n = pool_named_find(p, name);
 
 	if (n == NULL)
 		return;
 	named_swim(p, n);
 	if (n->who != NULL)
-		who_settle(p, n->who);
+		pool_who_settle(p, n->who);
+}
+
+void
+pool_tell_all(struct pool *p, struct str user)
+{
+	size_t left = POOL_TOLD_MAX;
+	struct named *n;
+
+	RB_FOREACH (n, named_names, &p->names)
+		if (left > 0 && named_alive(n) && !named_is_self(p, n)) {
+			swim_send(p->swim, p->now.mono, &n->addr, user);
+			left--;
+		}
 }
 
 void
 pool_self_forget(struct pool *p)
 {
-	struct named *n = named_find(p, blob_str(p->wire_name));
+	struct named *n = pool_named_find(p, blob_str(p->wire_name));
 
 	if (n != NULL)
 		named_drop(p, n);
@@ -503,7 +339,6 @@ void
 pool_members_done(struct pool *p)
 {
 	struct named *n;
-	struct who *who;
 
 	while ((n = RB_ROOT(&p->names)) != NULL) {
 		RB_REMOVE(named_names, &p->names, n);
@@ -511,94 +346,4 @@ pool_members_done(struct pool *p)
 		blob_unref(n->display);
 		free(n);
 	}
-	while ((who = RB_ROOT(&p->whos)) != NULL)
-		who_free(p, who);
-}
-
-/* Reading. */
-
-size_t
-pool_member_count(const struct pool *p, enum serf_state state)
-{
-	size_t count = serf_member_count(p->serf, state);
-
-	if (state == SERF_FAILED)
-		return count - p->replaced_count;
-	return state == SERF_LEFT ? count + p->replaced_count : count;
-}
-
-static bool
-named_show(const struct pool *p, const struct named *n, struct pool_member *out)
-{
-	struct serf_member m;
-
-	if (n == NULL || !serf_member_find(p->serf, n->key, &m))
-		return false;
-	pool_member_fill(n, &m, out);
-	return true;
-}
-
-bool
-pool_member_next(const struct pool *p, struct str after, struct pool_member *out)
-{
-	struct named key = { .key = after };
-	struct named_names names = p->names;
-	struct named *n = RB_NFIND(named_names, &names, &key);
-
-	if (n != NULL && after.n > 0 && str_eq(n->key, after))
-		n = RB_NEXT(named_names, NULL, n);
-	while (n != NULL && !named_show(p, n, out))
-		n = RB_NEXT(named_names, NULL, n);
-	return n != NULL;
-}
-
-/* Of several that are shown under one name the live one (RULES 3), then the lowest id. */
-static bool
-named_first(const struct named *a, const struct named *b)
-{
-	if (named_alive(a) != named_alive(b))
-		return named_alive(a);
-	return uuid_cmp(&a->id, &b->id) < 0;
-}
-
-static const struct named *
-named_shown_as(const struct pool *p, struct str name)
-{
-	struct named_names names = p->names;
-	const struct named *best = NULL;
-	struct named *n;
-
-	RB_FOREACH (n, named_names, &names)
-		if (str_eq(blob_str(n->display), name) && (best == NULL || named_first(n, best)))
-			best = n;
-	return best;
-}
-
-static const struct named *
-named_by_id(const struct pool *p, const struct uuid *id)
-{
-	const struct who *who = pool_who_find(p, id);
-
-	if (uuid_eq(id, &p->config.self))
-		return named_find(p, blob_str(p->wire_name));
-	return who == NULL ? NULL : who->at;
-}
-
-bool
-pool_member_find(const struct pool *p, struct str name, struct pool_member *out)
-{
-	const struct named *n = named_shown_as(p, name);
-	struct uuid id;
-
-	if (n == NULL)
-		n = named_find(p, name);
-	if (n == NULL && uuid_parse(name, &id))
-		n = named_by_id(p, &id);
-	return named_show(p, n, out);
-}
-
-bool
-pool_member_by_id(const struct pool *p, const struct uuid *id, struct pool_member *out)
-{
-	return named_show(p, named_by_id(p, id), out);
 }

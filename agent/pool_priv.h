@@ -5,7 +5,9 @@
  *     pool_serf.c    what serf does: gossip, events, queries, keys; leaving
  *     pool_spread.c  what the catalog's spreading and presence do; readiness
  *     pool_stream.c  streams, both sides: push/pull, ping, the catalog's ranges
- *     pool_member.c  who is who: names, ids, addresses, and what follows for the catalog
+ *     pool_member.c  members by wire name and address, as serf and SWIM tell of them
+ *     pool_who.c     other muster agents by id, and what follows for the catalog
+ *     pool_roster.c  reading the members
  *     pool_rival.c   two that claim one name
  */
 #ifndef AGENT_POOL_PRIV_H
@@ -29,6 +31,7 @@
 #define POOL_LEAVE_WAIT (400 * NSEC_MS) /* for the intent to spread: a few rounds of gossip */
 #define POOL_LEAVE_MAX (2 * NSEC_SEC)   /* for the leave itself to spread */
 #define POOL_LINGER NSEC_SEC            /* then we still answer: memberlist's propagate delay */
+#define POOL_TOLD_MAX 64                /* whom we tell ourselves that we leave, as SWIM does */
 #define POOL_RIVAL_WAIT NSEC_SEC        /* before we ask who claims our name */
 #define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
 #define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
@@ -63,6 +66,7 @@ struct who { /* one other muster agent, under all the wire names it ever had her
 	enum presence_word word; /* … that presence was told */
 	enum spread_peer_state peer;
 	struct uuid cluster; /* held for it; zero: none */
+	uint64_t restart_epoch; /* counter of the life that announced a restart; 0: none did */
 };
 RB_HEAD(whos, who);
 RB_PROTOTYPE(whos, who, by_id, )
@@ -178,15 +182,37 @@ void pool_streams_done(struct pool *);
 /* pool_member.c */
 void pool_member_news(struct pool *, enum serf_news, const struct serf_member *);
 void pool_member_swim(struct pool *, struct str name); /* SWIM thinks otherwise of it */
+void pool_tell_all(struct pool *, struct str user);    /* one by one, POOL_TOLD_MAX at most */
 void pool_self_forget(struct pool *);                  /* before it comes back by another name */
-struct who *pool_who_find(const struct pool *, const struct uuid *);
+struct named *pool_named_find(const struct pool *, struct str name);
 void pool_members_done(struct pool *);
+/* Something came from there: evidence for presence when it is a member's. */
+void pool_heard(struct pool *, const struct addr *from);
+/* Nobody listens there: evidence for presence, then for SWIM. */
+void pool_refusal(struct pool *, const struct addr *peer);
 struct tags_read { /* what we want of a member's tags */
 	bool muster, server;
 	struct uuid id, cluster;
 	struct str display; /* in the arena or the meta; empty: none */
 };
 void pool_tags_read(struct arena *, struct str meta, struct tags_read *out);
+
+/* pool_who.c */
+struct who *pool_who_find(const struct pool *, const struct uuid *);
+struct who *pool_who_for(struct pool *, const struct uuid *); /* made where it is missing */
+void pool_who_restarts(struct pool *, const struct uuid *id, nsec grace); /* it said so */
+void pool_who_settle(struct pool *, struct who *); /* looks at its names again, tells what is new;
+						    * without any it is freed */
+void pool_who_belongs(struct pool *, struct named *, struct who *); /* NULL: to nobody */
+void pool_whos_done(struct pool *);
+static inline bool
+named_alive(const struct named *n)
+{
+	return n->state == SERF_ALIVE || n->state == SERF_LEAVING;
+}
+
+/* pool_roster.c */
+void pool_member_fill(const struct named *, const struct serf_member *, struct pool_member *out);
 
 /* pool_rival.c */
 void pool_conflict(struct pool *, const struct swim_member *ours, const struct swim_member *other);

@@ -77,6 +77,8 @@ pool_broadcast(struct pool *p, const struct serf_action *s)
 				: s->queue == SERF_QUERIES ? SWIM_QUERIES
 							   : SWIM_EVENTS;
 
+	if (p->leaving && s->id != 0) /* who hears of the leave first takes it for a death */
+		pool_tell_all(p, s->bytes);
 	if (swim_broadcast_in(p->swim, p->now.mono, queue, s->bytes, s->id, NULL) < 0 && s->id != 0)
 		serf_broadcast_done(p->serf, p->now.mono, s->id);
 }

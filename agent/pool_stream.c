@@ -331,7 +331,7 @@ pool_pull_over(
 		rc = err_set(
 		    &err, ERR_IO, refused ? "nobody listens there" : "it did not answer in time");
 	if (refused)
-		swim_refused(p->swim, p->now.mono, &s->addr);
+		pool_refusal(p, &s->addr);
 	if (rc < 0)
 		err_wrap(&err, "%s", at);
 	if (rc < 0 && !s->join) {
@@ -350,7 +350,7 @@ pool_ping_over(
     struct pool *p, const struct stream *s, bool refused, const struct stream_request *answer)
 {
 	if (refused)
-		swim_refused(p->swim, p->now.mono, &s->addr);
+		pool_refusal(p, &s->addr);
 	else if (answer != NULL && answer->type == WIRE_ACK && answer->u.ack.seq == s->seq)
 		swim_stream_ack(p->swim, p->now.mono, s->seq);
 }
@@ -363,7 +363,7 @@ pool_ask_over(
 	bool ours = bytes.n > 0 && (uint8_t)bytes.p[0] == SERF_MUSTER;
 
 	if (refused)
-		swim_refused(p->swim, p->now.mono, &s->addr);
+		pool_refusal(p, &s->addr);
 	spread_answer(p->spread, p->now, s->ask, ours ? str_skip(bytes, 1) : STR_NONE, !ours);
 }
 
@@ -374,6 +374,8 @@ pool_stream_over(struct pool *p, uint64_t id, bool refused, const struct stream_
 
 	if (s == NULL)
 		return;
+	if (answer != NULL)
+		pool_heard(p, &s->addr);
 	if (s->kind == STREAM_PULL)
 		pool_pull_over(p, s, refused, answer);
 	else if (s->kind == STREAM_PING)

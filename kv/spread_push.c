@@ -300,7 +300,10 @@ spread_changed(struct spread *s, struct now now)
 		struct record r = { held.kind, held.gone, held.number, held.key,
 			blob_str(held.body) };
 
-		push_record(&p, &owner, after, &r);
+		if (r.number <= after) /* below the floor: who lacks it takes the whole state */
+			spread_announce_now(s, now, &owner);
+		else
+			push_record(&p, &owner, after, &r);
 		spread_rumor(s, now, &owner);
 	}
 	push_flush(&p);

@@ -85,10 +85,11 @@ spread_ask_all(struct spread *s, const struct uuid *peer)
 	spread_ask_buckets(s, peer, UINT64_MAX);
 }
 
+/* A whole exchange that is about to come brings this owner too. */
 void
 spread_ask_owner(struct spread *s, const struct uuid *peer, const struct uuid *owner)
 {
-	struct spread_ask *a = ask_for(s, peer);
+	struct spread_ask *a = spread_ask_all_pending(s) ? NULL : ask_for(s, peer);
 
 	if (a == NULL)
 		return;

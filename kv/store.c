@@ -532,6 +532,8 @@ news_next(const struct owner *o, struct store_news *news, uint64_t *after, struc
 		if (r.number == news->number && count++ < news->count)
 			continue;
 		*after = r.number == news->number ? r.number - 1 : news->number;
+		if (*after < owner_floor(o)) /* tombstones in between are dropped already */
+			*after = owner_floor(o);
 		news->count = r.number == news->number ? count : 1;
 		news->number = r.number;
 		*out = r;

@@ -133,8 +133,9 @@ void store_baseline(struct store *, struct now, const struct uuid *owner, struct
 bool store_takes(const struct store *, const struct uuid *, struct epoch, uint64_t number);
 
 /* What to gossip: our own changes, in order. False: no more. Borrowed until the next change.
- * `after`: of this owner everything numbered up to it was given before. The records of a baseline
- * are not among them: store_baseline_next() gives its hash, once, and comes first. */
+ * `after`: of this owner everything numbered up to it was given before, or cannot be any more: a
+ * record at or below it tells only those who take a whole state. The records of a baseline are
+ * not among them: store_baseline_next() gives its hash, once, and comes first. */
 bool store_news_next(
     struct store *, struct uuid *owner, uint64_t *after, struct owner_record *out);
 bool store_baseline_next(struct store *, struct uuid *owner, struct epoch *, uint64_t *hash);

@@ -196,6 +196,26 @@ range_apply(struct store *s, struct catalog_step *step, struct store_member *m,
 	owner_range_end(m->owner, range);
 }
 
+/* A piece that overtook the one before it: its records are used as if they had been pushed. */
+static void
+range_ahead(struct store *s, struct catalog_step *step, struct store_member *m,
+    const struct owner_range *range, struct reader *r)
+{
+	struct epoch have = owner_digest(m->owner).epoch;
+	struct owner_change change;
+	struct record record;
+	bool changed;
+
+	if (epoch_cmp(&range->epoch, &have) != 0)
+		return;
+	s->version++;
+	while (record_read(r, &record)) {
+		owner_push(m->owner, range->epoch, &record, &change, &changed);
+		if (changed)
+			take_in(s, step, m, &change);
+	}
+}
+
 static int
 range_stage(struct store *s, struct catalog_step *step, struct store_member *m,
     const struct owner_range *range, struct reader *r, struct err *err)
@@ -254,6 +274,7 @@ store_range(
 		break;
 	case OWNER_RANGE_REFUSE:
 		s->stats.gaps++;
+		range_ahead(s, &step, m, &range, &r);
 		ask(needs, m->owner, range.epoch);
 		break;
 	case OWNER_RANGE_OLD:

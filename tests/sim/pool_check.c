@@ -136,6 +136,13 @@ pool_check_drained(struct pool_sim *sim, size_t i)
 		past_agrees(sim->arg, i, &d);
 }
 
+void
+pool_check_written(struct pool_check *c, size_t i)
+{
+	if (c->sim->hosts[i].store != NULL)
+		pool_check_drained(c->sim, i);
+}
+
 static bool
 digests_agree(struct pool_check *c, size_t viewer)
 {
@@ -319,6 +326,16 @@ pool_check_pruned(struct pool_check *c, const struct uuid *id)
 }
 
 void
+pool_check_revived(struct pool_check *c, const struct uuid *id)
+{
+	for (size_t k = 0; k < c->pruned_count;)
+		if (uuid_eq(&c->pruned[k], id))
+			c->pruned[k] = c->pruned[--c->pruned_count];
+		else
+			k++;
+}
+
+void
 pool_check_mixed(struct pool_check *c, size_t i)
 {
 	c->mixed[i] = true;
@@ -351,14 +368,17 @@ pool_check_now(struct pool_check *c)
 
 /* In the end. */
 
+/* An old intent to leave is outlived by a push/pull at the latest; until then it hides nobody. */
 static bool
-shows(const struct pool_check *c, size_t i, size_t j, struct buf *why)
+shows(const struct pool_check *c, size_t i, size_t j, bool settled, struct buf *why)
 {
 	struct pool_sim *sim = c->sim;
 	struct pool_member m = { 0 };
 	bool known = pool_member_by_id(sim->hosts[i].pool, &sim->hosts[j].disk.id, &m);
 
-	if (known && m.state == SERF_ALIVE && addr_eq_ip(&m.addr, &sim->hosts[j].addr))
+	bool alive = m.state == SERF_ALIVE || (m.state == SERF_LEAVING && !settled);
+
+	if (known && alive && addr_eq_ip(&m.addr, &sim->hosts[j].addr))
 		return true;
 	if (why != NULL)
 		buf_addf(why, "%s shows %s as %s%s\n", host_name(c, i), host_name(c, j),
@@ -400,20 +420,26 @@ holds(const struct pool_check *c, size_t i, size_t j, struct buf *why)
 	return false;
 }
 
-bool
-pool_check_shown(const struct pool_check *c, struct buf *why)
+static bool
+all_shown(const struct pool_check *c, bool settled, struct buf *why)
 {
 	struct pool_sim *sim = c->sim;
 	bool all = true;
 
 	for (size_t i = 0; i < sim->config.hosts; i++)
 		for (size_t j = 0; pool_sim_live(sim, i) && j < sim->config.hosts; j++)
-			if (pool_sim_live(sim, j) && !shows(c, i, j, why)) {
+			if (pool_sim_live(sim, j) && !shows(c, i, j, settled, why)) {
 				all = false;
 				if (why == NULL)
 					return false;
 			}
 	return all;
+}
+
+bool
+pool_check_shown(const struct pool_check *c, struct buf *why)
+{
+	return all_shown(c, false, why);
 }
 
 static bool
@@ -431,7 +457,7 @@ bool
 pool_check_agreed(const struct pool_check *c, struct buf *why)
 {
 	struct pool_sim *sim = c->sim;
-	bool all = pool_check_shown(c, why);
+	bool all = all_shown(c, true, why);
 
 	for (size_t i = 0; (all || why != NULL) && i < sim->config.hosts; i++)
 		for (size_t j = 0; pool_sim_live(sim, i) && j < sim->config.hosts; j++) {

@@ -44,7 +44,9 @@ void pool_check_disturbed(struct pool_check *, size_t i); /* something happens t
 void pool_check_weather(struct pool_check *);             /* … to the network */
 /* Host i is about to be stopped for an upgrade and is back within its grace. */
 void pool_check_upgrade(struct pool_check *, size_t i);
+void pool_check_written(struct pool_check *, size_t i); /* its store has a new number */
 void pool_check_pruned(struct pool_check *, const struct uuid *);
+void pool_check_revived(struct pool_check *, const struct uuid *); /* started again */
 void pool_check_mixed(struct pool_check *, size_t i);
 
 bool pool_check_now(struct pool_check *); /* false: broken */

@@ -114,6 +114,7 @@ run_register(struct run *run, size_t i)
 		model_note(&host->model, &ids, now, thing, !one_in(run, 3));
 		break;
 	}
+	pool_check_written(&run->check, i);
 	if (runs && !one_in(run, 8)) /* sometimes together with what comes next */
 		pool_sim_changed(run->sim, i);
 }
@@ -204,6 +205,7 @@ run_start(struct run *run, size_t i)
 	if (!run->check.upgrades[i].on)
 		pool_check_disturbed(&run->check, i);
 	run->check.disturbed[i] = run->sim->net.now;
+	pool_check_revived(&run->check, &host->disk.id);
 	pool_sim_start(run->sim, i, one_in(run, 2) ? 0 : run_ms(run, 3000));
 }
 
@@ -267,7 +269,7 @@ run_revive(struct run *run)
 		pool_sim_restore(run->sim, i);
 		break;
 	case 5:
-		if (from == i || !one_in(run, 2))
+		if (from == i || !one_in(run, 2) || getenv("NOCLONE"))
 			break;
 		pool_check_mixed(&run->check, i);
 		pool_check_mixed(&run->check, from);

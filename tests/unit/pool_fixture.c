@@ -76,6 +76,12 @@ world_frame(const struct world_node *n)
 	};
 }
 
+static uint64_t
+world_nonce(const struct world *w, const struct world_node *n)
+{
+	return 1000 * (uint64_t)(n - w->nodes) + n->epoch;
+}
+
 /* What comes out of a pool. */
 
 static void world_tell(struct world *w, unsigned node, const char *fmt, ...)
@@ -128,7 +134,8 @@ world_send(struct world *w, unsigned node, const struct pool_action *a)
 	n->bytes += b.n;
 	if (b.n > n->largest)
 		n->largest = b.n;
-	if (to < WORLD_MAX && !w->cut[node][to] && !w->udp_cut[node][to])
+	if (to < WORLD_MAX && !w->cut[node][to] && !w->udp_cut[node][to] &&
+	    rng_below(&w->rng, 1000) >= w->loss)
 		world_post(w, DATAGRAM, node, to, w->now.mono + WORLD_LATENCY, buf_str(&b));
 	buf_done(&b);
 }
@@ -216,7 +223,7 @@ world_carry_out(struct world *w, unsigned node, const struct pool_action *a)
 		world_tell(w, node, "epoch above %llu", (unsigned long long)a->id);
 		n->epoch = a->id > n->epoch ? a->id : n->epoch;
 		n->epoch++;
-		store_epoch_begin(n->store, w->now, (struct epoch){ n->epoch, 1000 + n->epoch });
+		store_epoch_begin(n->store, w->now, (struct epoch){ n->epoch, world_nonce(w, n) });
 		store_baseline_end(n->store, w->now);
 		n->changed = true;
 		break;
@@ -357,6 +364,7 @@ world_stream(struct world *w, struct world_event *e)
 		    : pool_request(to->pool, w->now, &e->addr, &request, &arena, &answer))) {
 		buf_clear(&wire);
 		assert_int_equal(stream_write(&ft, &answer, true, &wire, NULL), 0);
+		free((void *)(uintptr_t)back->bytes.p);
 		back->bytes = str_mem(str_dup(buf_str(&wire)), wire.n);
 	}
 	stream_in_free(in);
@@ -483,12 +491,11 @@ world_never(struct world *w, nsec span, world_cond *cond, const void *arg, const
 struct world *
 world_new(void)
 {
-	static const uint8_t key[16] = "0123456789abcdef";
 	struct world *w = mem_new(struct world);
 
-	(void)key;
 	world_now(w, NSEC_SEC);
 	w->profile = swim_lan;
+	rng_init(&w->rng, 1);
 	for (unsigned i = 0; i < WORLD_MAX; i++) {
 		struct world_node *n = &w->nodes[i];
 
@@ -552,7 +559,7 @@ world_store(struct world *w, struct world_node *n)
 	struct store_config config = {
 		.self = n->id,
 		.cluster = n->cluster,
-		.epoch = { ++n->epoch, 1000 + n->epoch },
+		.epoch = { n->epoch, world_nonce(w, n) },
 		.limits = owner_limits_default,
 		.unknown_bytes_max = 1 << 20,
 	};
@@ -577,7 +584,9 @@ world_start(struct world *w, unsigned node)
 		.advertise = n->addr,
 		.meta = { .dc = str_of(n->dc),
 		    .build = STR("1.0"),
-		    .cluster = str_of(uuid_format(&n->cluster, cluster)) },
+		    .cluster = str_of(uuid_format(&n->cluster, cluster)),
+		    .more = n->more,
+		    .more_count = n->more_count },
 		.profile = w->profile,
 		.reap = w->reap,
 		.awaits = n->awaits,
@@ -596,6 +605,7 @@ world_start(struct world *w, unsigned node)
 	}
 	n->life++;
 	n->ready = n->left = false;
+	n->epoch++;
 	world_store(w, n);
 	config.store = n->store;
 	n->pool = pool_new(&config, 1000 * node + n->life, w->now);

@@ -7,6 +7,7 @@
 #define TESTS_UNIT_POOL_FIXTURE_H
 
 #include "agent/pool.h"
+#include "base/rng.h"
 #include "tests/unit/test.h"
 
 enum { A, B, C, D, E, F, WORLD_MAX };
@@ -21,7 +22,9 @@ struct world_node {
 	struct uuid id, cluster;
 	struct addr addr;
 	const char *dc; /* dc1 */
-	bool silent;    /* the host does not refuse */
+	const struct serf_tag *more;
+	size_t more_count;
+	bool silent; /* the host does not refuse */
 	bool awaits;
 	bool changed; /* its store: the pool has not heard */
 	unsigned life;
@@ -49,6 +52,8 @@ struct world {
 	struct world_event *queue;
 	unsigned ticks; /* at this very moment */
 	bool encrypt;
+	unsigned loss; /* of a thousand datagrams */
+	struct rng rng;
 	struct swim_profile profile;
 	nsec reap;
 };

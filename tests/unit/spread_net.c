@@ -223,7 +223,9 @@ carry_datagram(struct net *net, size_t from, size_t to, struct str bytes)
 	net->nodes[from].datagrams_out++;
 	if (net->cut[from * net->count + to] || rng_below(&net->rng, 1000) < net->loss)
 		return;
-	post(net, NET_DATAGRAM, delay(net), from, to, 0, 0, bytes);
+	post(net, NET_DATAGRAM,
+	    delay(net) + (rng_below(&net->rng, 1000) < net->straggle ? 2 * NSEC_SEC : 0), from, to,
+	    0, 0, bytes);
 	if (rng_below(&net->rng, 1000) < net->twice)
 		post(net, NET_DATAGRAM, delay(net), from, to, 0, 0, bytes);
 }
@@ -396,12 +398,15 @@ const char *
 net_get(const struct net *net, size_t node, size_t owner, const char *key)
 {
 	static char text[256];
+	struct str body;
 	const struct owner *o = store_owner(net->nodes[node].store, &net->nodes[owner].id);
 	struct owner_record r;
 
 	if (o == NULL || !owner_find(o, NET_KIND, str_of(key), &r) || r.gone)
 		return "";
-	snprintf(text, sizeof text, STR_FMT, STR_ARG(blob_str(r.body)));
+	body = blob_str(r.body);
+	snprintf(text, sizeof text, STR_FMT,
+	    STR_ARG(str_head(body, body.n < sizeof text ? body.n : sizeof text - 1)));
 	return text;
 }
 

@@ -36,6 +36,7 @@ struct net {
 	struct owner_limits limits;
 	nsec delay_min, delay_max;
 	unsigned loss, twice, stream_fails;   /* of 1000 */
+	unsigned straggle;                    /* of 1000: come two seconds late */
 	bool *cut;                            /* count * count: nothing goes from a to b */
 	struct net_event **heap;
 	size_t heap_count, heap_cap;

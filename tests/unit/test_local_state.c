@@ -388,16 +388,6 @@ what_dockers_checks_reported_is_remembered(void **state)
 	assert_check(b, "service:d", "critical", "");
 }
 
-static struct owner_record
-own_coordinate(struct bench *b)
-{
-	struct owner_record r = { 0 };
-
-	assert_true(owner_find(
-	    store_owner(b->store, &b->config.self), RECORD_COORDINATE, STR_NONE, &r));
-	return r;
-}
-
 /* So a node that restarts says what it said before, and nobody has to fetch anything. */
 static void
 the_coordinate_is_back(void **state)
@@ -407,11 +397,12 @@ the_coordinate_is_back(void **state)
 	struct coordinate_info out;
 	uint64_t hash;
 
+	assert_false(local_coordinate(b->local, &out));
 	assert_int_equal(local_coordinate_put(b->local, b->now, &at, &b->err), 1);
 	assert_int_equal(local_coordinate_put(b->local, b->now, &at, &b->err), 0);
 	hash = owner_digest(store_owner(b->store, &b->config.self)).hash;
 	bench_restart(b);
-	assert_int_equal(coordinate_unpack(blob_str(own_coordinate(b).body), &out, NULL), 0);
+	assert_true(local_coordinate(b->local, &out));
 	assert_true(out.vec[0] == 0.5 && out.error == 0.25 && out.height == 0.001);
 	assert_true(owner_digest(store_owner(b->store, &b->config.self)).hash == hash);
 	assert_int_equal(local_coordinate_put(b->local, b->now, &at, &b->err), 0);

@@ -207,6 +207,28 @@ announced_restart_that_does_not_come_hides(void **unused)
 	world_free(w);
 }
 
+/* Back before anybody missed it: the grace is used up all the same. */
+static void
+death_after_a_quick_restart_hides_soon(void **unused)
+{
+	struct world *w = world_of(4);
+
+	(void)unused;
+	pool_restarting(w->nodes[C].pool, w->now);
+	world_drain(w, C);
+	world_run(w, 10 * NSEC_MS);
+	world_kill(w, C);
+	world_run(w, 50 * NSEC_MS);
+	world_start(w, C);
+	world_service(w, C, "web");
+	world_join(w, C, A);
+	world_run(w, 3 * NSEC_SEC);
+	assert_int_equal(world_shown(w, A, C), SHOWN);
+	world_kill(w, C);
+	world_until_shown(w, 5 * NSEC_SEC, 4, C, HIDDEN);
+	world_free(w);
+}
+
 static void
 blip_is_over_within_seconds(void **unused)
 {
@@ -264,6 +286,46 @@ who_is_cut_off_keeps_showing_the_others(void **unused)
 	world_free(w);
 }
 
+/* One after the other is found dead, more slowly than one half within a suspicion time. */
+static void
+who_is_alone_keeps_them_from_the_first_on(void **unused)
+{
+	struct world *w = world_of(6);
+
+	(void)unused;
+	world_run(w, NSEC_MIN);
+	for (unsigned i = B; i <= F; i++)
+		world_cut(w, A, i, true);
+	for (int i = 0; i < 60; i++) {
+		world_run(w, 3 * NSEC_SEC);
+		for (unsigned m = B; m <= F; m++)
+			assert_int_equal(world_shown(w, A, m), SHOWN);
+	}
+	assert_true(world_told(w, A, "cut off"));
+	for (unsigned m = B; m <= F; m++)
+		assert_string_equal(world_state(w, A, m), "failed");
+	world_free(w);
+}
+
+/* Most are killed at once, but their hosts say so: nothing is cut off, nothing dead is shown. */
+static void
+who_is_refused_is_not_kept(void **unused)
+{
+	struct world *w = world_of(5);
+
+	(void)unused;
+	world_run(w, NSEC_MIN);
+	for (unsigned i = B; i <= D; i++)
+		world_kill(w, i);
+	for (unsigned i = B; i <= D; i++)
+		world_until_shown(w, 10 * NSEC_SEC, 1, i, HIDDEN);
+	world_run(w, NSEC_MIN);
+	assert_false(world_told(w, A, "cut off"));
+	for (unsigned i = B; i <= D; i++)
+		assert_int_equal(world_shown(w, E, i), HIDDEN);
+	world_free(w);
+}
+
 /* --- readiness (RULES 13) --- */
 
 static void
@@ -314,9 +376,12 @@ main(void)
 		cmocka_unit_test(quick_restart_hides_nothing),
 		cmocka_unit_test(announced_restart_hides_nothing),
 		cmocka_unit_test(announced_restart_that_does_not_come_hides),
+		cmocka_unit_test(death_after_a_quick_restart_hides_soon),
 		cmocka_unit_test(blip_is_over_within_seconds),
 		cmocka_unit_test(who_answers_on_streams_is_alive),
 		cmocka_unit_test(who_is_cut_off_keeps_showing_the_others),
+		cmocka_unit_test(who_is_alone_keeps_them_from_the_first_on),
+		cmocka_unit_test(who_is_refused_is_not_kept),
 		cmocka_unit_test(ready_after_one_whole_exchange),
 		cmocka_unit_test(ready_after_a_wait_when_nobody_is_there),
 	};

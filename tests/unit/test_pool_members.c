@@ -129,6 +129,42 @@ renamed_agent_is_found_by_all_its_names(void **unused)
 	world_free(w);
 }
 
+/* RULES 1: the disk of b was copied. */
+static void
+copied_id_is_noticed(void **unused)
+{
+	struct world *w = world_of(2);
+
+	(void)unused;
+	w->nodes[C].id = w->nodes[B].id;
+	world_start(w, C);
+	world_service(w, C, "db");
+	world_join(w, C, A);
+	world_run(w, 10 * NSEC_SEC);
+	assert_true(w->nodes[B].clones + w->nodes[C].clones > 0);
+	assert_int_equal(w->nodes[A].clones, 0);
+	world_free(w);
+}
+
+static void
+tags_that_do_not_fit_are_left_out(void **unused)
+{
+	struct world *w = world_new();
+	char large[600];
+	struct serf_tag more[] = { { STR("rack"), { large, sizeof large } } };
+	struct pool_member m;
+
+	(void)unused;
+	memset(large, 'x', sizeof large);
+	w->nodes[A].more = more;
+	w->nodes[A].more_count = 1;
+	world_start(w, A);
+	assert_true(world_told(w, A, "tags left out"));
+	assert_true(pool_member_by_id(w->nodes[A].pool, &w->nodes[A].id, &m));
+	assert_true(m.muster);
+	world_free(w);
+}
+
 /* --- addresses --- */
 
 static void
@@ -577,6 +613,8 @@ main(void)
 		cmocka_unit_test(of_two_that_join_each_other_one_gives_way),
 		cmocka_unit_test(when_two_pools_meet_the_higher_id_gives_way),
 		cmocka_unit_test(renamed_agent_is_found_by_all_its_names),
+		cmocka_unit_test(copied_id_is_noticed),
+		cmocka_unit_test(tags_that_do_not_fit_are_left_out),
 		cmocka_unit_test(same_id_at_a_new_address_is_taken_over),
 		cmocka_unit_test(dead_holder_of_a_name_gives_it_up),
 		cmocka_unit_test(live_id_at_the_address_of_a_failed_one_replaces_it),

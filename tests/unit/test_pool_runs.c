@@ -1,9 +1,9 @@
 /* tests/unit/test_pool_runs.c -- random lives of a small pool, each from its seed.
  *
  * Agents are killed, restarted (also at another address, also with a lost disk), leave, come back,
- * take each other's names, and are cut from each other; services come and go. When all is well
- * again for a while, all know each other and all catalogs are alike. SEED=n runs one, SEEDS=n so
- * many; TRACE=1 tells.
+ * take each other's names, and are cut from each other; services come and go; in some runs packets
+ * are lost. When all is well again for a while, all know each other and all catalogs are alike.
+ * SEED=n runs one, SEEDS=n so many; TRACE=1 tells.
  */
 #include "tests/unit/pool_fixture.h"
 
@@ -211,6 +211,8 @@ run(unsigned long seed)
 	for (unsigned i = 0; i < WORLD_MAX; i++)
 		if (any(&r, 3) == 0) /* some want one name */
 			snprintf(r.w->nodes[i].name, sizeof r.w->nodes[i].name, "x");
+	rng_init(&r.w->rng, seed);
+	r.w->loss = seed % 2 == 0 ? 0 : 20 * any(&r, 6);
 	for (unsigned k = 0; k < 150; k++) {
 		step(&r);
 		world_run(r.w, (nsec)any(&r, 3000) * NSEC_MS);

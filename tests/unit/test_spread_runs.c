@@ -22,11 +22,11 @@ struct seen {
 struct run {
 	struct net *net;
 	struct rng rng;
-	uint64_t last;                 /* version */
-	uint64_t model[AGENTS][KEYS];  /* 0: not there */
+	uint64_t last;                /* version */
+	uint64_t model[AGENTS][KEYS]; /* 0: not there */
 	bool large[AGENTS][KEYS];
 	struct seen seen[AGENTS][AGENTS][KEYS];
-	bool half[AGENTS];             /* on which side of the cut */
+	bool half[AGENTS]; /* on which side of the cut */
 	bool is_cut, parted;
 	nsec cut_until, part_at, baseline_at[AGENTS];
 };
@@ -75,8 +75,8 @@ check(struct run *r)
 				struct seen *seen = &r->seen[at][owner][key];
 				uint64_t now = shown(r, at, owner, key);
 
-				if (now > 0 && (now < seen->version ||
-						   (now == seen->version && seen->gone)))
+				if (now > 0 &&
+				    (now < seen->version || (now == seen->version && seen->gone)))
 					fail_msg("%zu shows version %llu of %zu's %d after %llu",
 					    at, (unsigned long long)now, owner, key,
 					    (unsigned long long)seen->version);
@@ -144,8 +144,7 @@ restart(struct run *r, size_t agent)
 		r->model[agent][rng_below(&r->rng, KEYS)] = ++r->last;
 	for (int key = 0; key < KEYS; key++)
 		write_key(r, agent, key);
-	r->baseline_at[agent] =
-	    r->net->now.mono + (nsec)rng_below(&r->rng, 300) * NSEC_MS;
+	r->baseline_at[agent] = r->net->now.mono + (nsec)rng_below(&r->rng, 300) * NSEC_MS;
 	for (size_t i = 0; i < AGENTS; i++)
 		if (i != agent && !apart(r, agent, i))
 			net_meet(r->net, agent, i);
@@ -229,8 +228,7 @@ run_end(struct run *r)
 	for (size_t at = 0; at < AGENTS; at++)
 		for (size_t owner = 0; owner < AGENTS; owner++)
 			for (int key = 0; key < KEYS; key++)
-				assert_int_equal(
-				    shown(r, at, owner, key), r->model[owner][key]);
+				assert_int_equal(shown(r, at, owner, key), r->model[owner][key]);
 }
 
 static void
@@ -243,6 +241,7 @@ run_seed(uint64_t seed)
 	r.net->loss = rng_below(&r.rng, 3) * 100;
 	r.net->twice = 50;
 	r.net->stream_fails = 100;
+	r.net->straggle = 50;
 	r.net->delay_max = (nsec)(1 + rng_below(&r.rng, 30)) * NSEC_MS;
 	r.net->limits.tombstones_max = rng_below(&r.rng, 2) == 0 ? 2 : 1000;
 	r.net->spread.direct_max = rng_below(&r.rng, 2) == 0 ? 2 : 0;

@@ -175,6 +175,41 @@ news_come_in_order_from_both_writers(void **unused)
 	store_free(f.store);
 }
 
+/* A tombstone that fell before it was told leaves a gap: what follows must not close it. */
+static void
+news_do_not_reach_over_a_risen_floor(void **unused)
+{
+	struct store_config config = { .self = fix_self,
+		.cluster = fix_cluster,
+		.epoch = { 1, 77 },
+		.limits = owner_limits_default,
+		.unknown_bytes_max = 1024 };
+	struct now now = { NSEC_SEC, FIX_WALL };
+	struct owner_record r;
+	struct store *s;
+	struct uuid owner;
+	uint64_t after;
+
+	(void)unused;
+	config.limits.tombstones_max = 2;
+	s = store_new(&config, now);
+	store_put(s, now, &fix_self, 77, STR("a"), STR("1"), NULL);
+	store_put(s, now, &fix_self, 77, STR("b"), STR("1"), NULL);
+	store_put(s, now, &fix_self, 77, STR("c"), STR("1"), NULL);
+	store_baseline_end(s, now);
+	store_remove(s, now, &fix_self, 77, STR("a"));              /* 2 */
+	store_put(s, now, &fix_self, 77, STR("d"), STR("1"), NULL); /* 3 */
+	store_remove(s, now, &fix_self, 77, STR("b"));              /* 4 */
+	store_remove(s, now, &fix_self, 77, STR("c"));              /* 5 */
+	assert_true(owner_floor(store_owner(s, &fix_self)) >= 2);
+	assert_true(store_news_next(s, &owner, &after, &r));
+	assert_str(r.key, "d");
+	assert_int_equal(after, owner_floor(store_owner(s, &fix_self))); /* who is at 1 must ask */
+	assert_true(store_news_next(s, &owner, &after, &r));
+	assert_true(after == r.number - 1);
+	store_free(s);
+}
+
 static void
 digests_of_members_only_in_order_of_id(void **unused)
 {
@@ -727,6 +762,7 @@ main(void)
 		cmocka_unit_test(malformed_bodies_do_not_show),
 		cmocka_unit_test(an_equal_put_is_no_event),
 		cmocka_unit_test(news_come_in_order_from_both_writers),
+		cmocka_unit_test(news_do_not_reach_over_a_risen_floor),
 		cmocka_unit_test(digests_of_members_only_in_order_of_id),
 		cmocka_unit_test(a_failed_agent_is_critical_and_comes_back),
 		cmocka_unit_test(a_name_goes_to_the_live_holder_then_to_the_lowest_id),
