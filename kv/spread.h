@@ -56,8 +56,9 @@ enum spread_action_kind {
 	                  * spread_answer() with the same ask number. At most a few at once */
 	SPREAD_SYNCED,   /* one whole digest exchange with peer is done (RULES 13); each time */
 	SPREAD_RESTARTS, /* peer says that it stops and will be back within `span` (RULES 17) */
-	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch: begin
-	                  * a new epoch above `epoch` (RULES 6) */
+	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch, or
+	                  * records of an epoch of ours above it (an older disk was put back): begin
+	                  * a new one above `epoch` (RULES 1, 6); said once for each */
 	SPREAD_CLONED,   /* somebody writes under our id and epoch counter: a cloned disk (RULES 1) */
 };
 
