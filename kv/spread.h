@@ -39,7 +39,7 @@
 struct spread_config {
 	struct store *store; /* borrowed */
 	struct uuid self;
-	size_t datagram_max;   /* 0: SPREAD_DATAGRAM_MAX */
+	size_t datagram_max;   /* 0: SPREAD_DATAGRAM_MAX; at least 700 */
 	unsigned direct_max;   /* up to so many peers: one datagram to each; 0: 32 */
 	unsigned fanout;       /* in larger pools: branches of the tree; 0: 8 */
 	unsigned announce_to;  /* peers that an announcement goes to; 0: 3 */
