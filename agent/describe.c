@@ -46,6 +46,12 @@ describe_wrap(struct buf *b, struct str text, size_t at, size_t column)
 }
 
 void
+describe_text(struct buf *b, struct str text)
+{
+	describe_wrap(b, text, 0, 0);
+}
+
+void
 describe_row(struct buf *b, struct str name, struct str text, size_t column)
 {
 	size_t at = 2 + name.n;
@@ -132,7 +138,7 @@ describe_help(struct buf *b, const struct option *table)
 
 /* Text for man: a dash that stays one, a backslash that stays one. A line of ours never begins
  * with a dot or a quote but by a macro. */
-static void
+void
 describe_man_text(struct buf *b, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {

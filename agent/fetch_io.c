@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/check_tcp_io.h"
+#include "base/curl_io.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -47,8 +48,8 @@ TAILQ_HEAD(fetch_list, fetch);
 struct fetcher {
 	struct event_base *base;
 	struct resolver *resolver;
-	CURLM *multi; /* NULL: no exchange yet */
-	struct event *timer, *ended_event;
+	struct curl_io *curl; /* NULL: no exchange yet */
+	struct event *ended_event;
 	struct fetch_list all, ended;
 };
 
@@ -114,72 +115,6 @@ fetch_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
-/* ---- what libcurl wants of libevent ---- */
-
-static void fetcher_reap(struct fetcher *);
-
-static void
-fetcher_on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	struct fetcher *r = arg;
-	int mask =
-	    (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-	int running;
-
-	curl_multi_socket_action(r->multi, fd, mask, &running);
-	fetcher_reap(r);
-}
-
-/* `socket_data` is the event that watches the socket; we own it. */
-static int
-fetcher_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_data)
-{
-	struct fetcher *r = arg;
-	struct event *ev = socket_data;
-	int events = EV_PERSIST;
-
-	(void)easy;
-	if (ev != NULL)
-		event_free(ev);
-	if (what == CURL_POLL_REMOVE) {
-		curl_multi_assign(r->multi, fd, NULL);
-		return 0;
-	}
-	events |= what & CURL_POLL_IN ? EV_READ : 0;
-	events |= what & CURL_POLL_OUT ? EV_WRITE : 0;
-	ev = event_new(r->base, fd, (short)events, fetcher_on_socket, r);
-	if (ev != NULL)
-		event_add(ev, NULL);
-	curl_multi_assign(r->multi, fd, ev);
-	return 0;
-}
-
-static void
-fetcher_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct fetcher *r = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	curl_multi_socket_action(r->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	fetcher_reap(r);
-}
-
-static int
-fetcher_set_timer(CURLM *multi, long wait_ms, void *arg)
-{
-	struct fetcher *r = arg;
-	const struct timeval tv = { wait_ms / 1000, wait_ms % 1000 * 1000 };
-
-	(void)multi;
-	if (wait_ms < 0)
-		evtimer_del(r->timer);
-	else
-		evtimer_add(r->timer, &tv);
-	return 0;
-}
-
 /* ---- ends ---- */
 
 static void
@@ -199,7 +134,7 @@ fetch_free(struct fetch *f)
 	TAILQ_REMOVE(f->ended ? &f->fetcher->ended : &f->fetcher->all, f, link);
 	resolve_cancel(f->resolve);
 	if (f->added)
-		curl_multi_remove_handle(f->fetcher->multi, f->easy);
+		curl_multi_remove_handle(curl_io_multi(f->fetcher->curl), f->easy);
 	curl_easy_cleanup(f->easy);
 	curl_slist_free_all(f->headers);
 	curl_slist_free_all(f->addresses);
@@ -237,12 +172,13 @@ fetch_explain(struct fetch *f, CURLcode code)
 
 /* What libcurl is done with. */
 static void
-fetcher_reap(struct fetcher *r)
+fetcher_reap(void *arg)
 {
+	struct fetcher *r = arg;
 	CURLMsg *m;
 	int left;
 
-	while ((m = curl_multi_info_read(r->multi, &left)) != NULL) {
+	while ((m = curl_multi_info_read(curl_io_multi(r->curl), &left)) != NULL) {
 		struct fetch *f;
 		CURLcode code = m->data.result;
 		long status = 0;
@@ -294,18 +230,13 @@ fetcher_on_ended(evutil_socket_t fd, short what, void *arg)
 static bool
 fetcher_open(struct fetcher *r)
 {
-	if (r->multi != NULL)
+	if (r->curl != NULL)
 		return true;
-	curl_global_init(CURL_GLOBAL_NOTHING); /* OpenSSL 1.1 and later set themselves up */
-	r->multi = curl_multi_init();
-	r->timer = evtimer_new(r->base, fetcher_on_timer, r);
-	if (r->multi == NULL || r->timer == NULL)
+	/* OpenSSL 1.1 and later set themselves up */
+	r->curl = curl_io_new(r->base, CURL_GLOBAL_NOTHING, fetcher_reap, r);
+	if (r->curl == NULL)
 		return false;
-	curl_multi_setopt(r->multi, CURLMOPT_SOCKETFUNCTION, fetcher_watch);
-	curl_multi_setopt(r->multi, CURLMOPT_SOCKETDATA, r);
-	curl_multi_setopt(r->multi, CURLMOPT_TIMERFUNCTION, fetcher_set_timer);
-	curl_multi_setopt(r->multi, CURLMOPT_TIMERDATA, r);
-	curl_multi_setopt(r->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	curl_multi_setopt(curl_io_multi(r->curl), CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 	return true;
 }
 
@@ -487,7 +418,7 @@ fetch_set(struct fetch *f, const struct fetch_request *q)
 static void
 fetch_go(struct fetch *f)
 {
-	if (curl_multi_add_handle(f->fetcher->multi, f->easy) == CURLM_OK) {
+	if (curl_multi_add_handle(curl_io_multi(f->fetcher->curl), f->easy) == CURLM_OK) {
 		f->added = true;
 		return;
 	}
@@ -596,12 +527,7 @@ fetcher_free(struct fetcher *r)
 		return;
 	while ((f = TAILQ_FIRST(&r->all)) != NULL || (f = TAILQ_FIRST(&r->ended)) != NULL)
 		fetch_free(f);
-	if (r->multi != NULL) {
-		curl_multi_cleanup(r->multi); /* takes back its sockets' events */
-		curl_global_cleanup();
-	}
-	if (r->timer != NULL)
-		event_free(r->timer);
+	curl_io_free(r->curl);
 	event_free(r->ended_event);
 	free(r);
 }

@@ -18,21 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/durable_io.h"
 #include "base/rng.h"
 
 #define IDENTITY_FILE_MAX 1024 /* bytes */
-#define IDENTITY_PATH_MAX 4096
-
-static int
-identity_path(
-    const struct identity *i, const char *name, char out[IDENTITY_PATH_MAX], struct err *err)
-{
-	int n = snprintf(out, IDENTITY_PATH_MAX, "%s/%s", i->folder, name);
-
-	if (n < 0 || n >= IDENTITY_PATH_MAX)
-		return err_set(err, ERR_INPUT, "the path of the data folder is too long");
-	return 0;
-}
 
 /* mkdir -p; only the folders that are missing are made. */
 static int
@@ -60,8 +49,8 @@ identity_folder(const char *folder, struct err *err)
 static int
 identity_lock(struct identity *i, struct err *err)
 {
-	char path[IDENTITY_PATH_MAX], pid[32] = "";
-	int rc = identity_path(i, "lock", path, err);
+	char path[DURABLE_PATH_MAX], pid[32] = "";
+	int rc = durable_path(i->folder, "lock", path, err);
 	ssize_t n;
 
 	if (rc < 0)
@@ -84,64 +73,6 @@ identity_lock(struct identity *i, struct err *err)
 	return 0;
 }
 
-/* The whole file as a slice of room; empty when there is none. */
-static int
-identity_load(const struct identity *i, const char *name, char room[IDENTITY_FILE_MAX],
-    struct str *out, struct err *err)
-{
-	char path[IDENTITY_PATH_MAX];
-	int rc = identity_path(i, name, path, err), fd;
-	ssize_t n;
-
-	if (rc < 0)
-		return rc;
-	*out = STR_NONE;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_errno(err, "cannot read %s", path);
-	n = read(fd, room, IDENTITY_FILE_MAX);
-	if (n < 0)
-		rc = err_errno(err, "cannot read %s", path);
-	else
-		*out = str_mem(room, (size_t)n);
-	close(fd);
-	return rc;
-}
-
-static int
-identity_sync_folder(const struct identity *i, struct err *err)
-{
-	int fd = open(i->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0 || fsync(fd) < 0)
-		rc = err_errno(err, "cannot sync the data folder %s", i->folder);
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-static int
-identity_store(const struct identity *i, const char *name, struct str text, struct err *err)
-{
-	char path[IDENTITY_PATH_MAX], aside[IDENTITY_PATH_MAX + 8];
-	int rc = identity_path(i, name, path, err), fd;
-
-	if (rc < 0)
-		return rc;
-	snprintf(aside, sizeof aside, "%s.new", path);
-	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_errno(err, "cannot write %s", aside);
-	errno = ENOSPC; /* what a short write means */
-	if (write(fd, text.p, text.n) != (ssize_t)text.n || fsync(fd) < 0)
-		rc = err_errno(err, "cannot write %s", aside);
-	close(fd);
-	if (rc == 0 && rename(aside, path) < 0)
-		rc = err_errno(err, "cannot rename %s", aside);
-	return rc < 0 ? rc : identity_sync_folder(i, err);
-}
-
 /* The value of a line "NAME VALUE"; empty when there is no such line. */
 static struct str
 identity_field(struct str text, struct str name)
@@ -155,32 +86,48 @@ identity_field(struct str text, struct str name)
 	return STR_NONE;
 }
 
+/* The file's text in room; true when there is one. */
+static int
+identity_load(
+    const struct identity *i, const char *name, struct buf *out, bool *found, struct err *err)
+{
+	int rc = durable_load(i->folder, name, out, err);
+
+	*found = rc == 0;
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
 static int
 identity_read(struct identity *i, struct err *err)
 {
 	char room[IDENTITY_FILE_MAX];
-	struct str text;
-	int rc = identity_load(i, "identity", room, &text, err);
+	struct buf text;
+	bool found;
+	int rc;
 
+	buf_over(&text, room, sizeof room);
+	rc = identity_load(i, "identity", &text, &found, err);
 	if (rc < 0)
 		return rc;
-	if (text.p == NULL) {
+	if (!found) {
 		i->id = uuid_random();
 		i->cluster = uuid_random();
 		i->epoch.counter = 0;
 		return 0;
 	}
-	if (!uuid_parse(identity_field(text, STR("id")), &i->id) ||
-	    !uuid_parse(identity_field(text, STR("cluster")), &i->cluster) ||
-	    !str_u64(identity_field(text, STR("epoch")), UINT64_MAX - 1, &i->epoch.counter))
+	if (!uuid_parse(identity_field(buf_str(&text), STR("id")), &i->id) ||
+	    !uuid_parse(identity_field(buf_str(&text), STR("cluster")), &i->cluster) ||
+	    !str_u64(
+		identity_field(buf_str(&text), STR("epoch")), UINT64_MAX - 1, &i->epoch.counter))
 		return err_set(err, ERR_INPUT,
 		    "%s/identity is damaged: it must hold lines with id, cluster and epoch "
 		    "(without the file this becomes a new agent)",
 		    i->folder);
-	rc = identity_load(i, "index", room, &text, err);
-	if (rc < 0 || text.p == NULL)
+	buf_clear(&text);
+	rc = identity_load(i, "index", &text, &found, err);
+	if (rc < 0 || !found)
 		return rc;
-	if (!str_u64(identity_field(text, STR("ceiling")), UINT64_MAX, &i->index_ceiling))
+	if (!str_u64(identity_field(buf_str(&text), STR("ceiling")), UINT64_MAX, &i->index_ceiling))
 		return err_set(
 		    err, ERR_INPUT, "%s/index is damaged: it must hold a ceiling", i->folder);
 	return 0;
@@ -194,7 +141,7 @@ identity_write(const struct identity *i, struct err *err)
 	    snprintf(text, sizeof text, "id %s\ncluster %s\nepoch %llu\n", uuid_format(&i->id, id),
 		uuid_format(&i->cluster, cluster), (unsigned long long)i->epoch.counter);
 
-	return identity_store(i, "identity", str_mem(text, (size_t)n), err);
+	return durable_store(i->folder, "identity", 0644, str_mem(text, (size_t)n), err);
 }
 
 int
@@ -214,10 +161,8 @@ identity_open(struct identity *out, struct str data_dir, struct err *err)
 		if (rc == 0)
 			rc = identity_read(&i, err);
 	}
-	i.epoch.counter++;
-	os_random(&i.epoch.nonce, sizeof i.epoch.nonce);
-	if (rc == 0 && i.folder != NULL)
-		rc = identity_write(&i, err);
+	if (rc == 0)
+		rc = identity_epoch_begin(&i, 0, err);
 	if (rc < 0) {
 		identity_close(&i);
 		return rc;
@@ -227,11 +172,43 @@ identity_open(struct identity *out, struct str data_dir, struct err *err)
 }
 
 int
+identity_epoch_begin(struct identity *i, uint64_t heard, struct err *err)
+{
+	struct identity next = *i;
+	int rc = 0;
+
+	next.epoch.counter = (heard > i->epoch.counter ? heard : i->epoch.counter) + 1;
+	os_random(&next.epoch.nonce, sizeof next.epoch.nonce);
+	if (next.folder != NULL)
+		rc = identity_write(&next, err);
+	if (rc == 0)
+		*i = next;
+	return rc;
+}
+
+int
+identity_renew(struct identity *i, struct err *err)
+{
+	struct identity next = *i;
+	int rc;
+
+	next.id = uuid_random();
+	next.cluster = uuid_random();
+	next.epoch.counter = 0;
+	rc = identity_epoch_begin(&next, 0, err);
+	if (rc == 0)
+		*i = next;
+	return rc;
+}
+
+int
 identity_ceiling_save(struct identity *i, uint64_t ceiling, struct err *err)
 {
 	char text[64];
 	int n = snprintf(text, sizeof text, "ceiling %llu\n", (unsigned long long)ceiling);
-	int rc = i->folder == NULL ? 0 : identity_store(i, "index", str_mem(text, (size_t)n), err);
+	int rc = i->folder == NULL
+		     ? 0
+		     : durable_store(i->folder, "index", 0644, str_mem(text, (size_t)n), err);
 
 	if (rc == 0)
 		i->index_ceiling = ceiling;

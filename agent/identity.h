@@ -23,6 +23,10 @@ struct identity {
  * and syncs a new epoch. data_dir empty: memory only. */
 int identity_open(struct identity *, struct str data_dir, struct err *);
 int identity_ceiling_save(struct identity *, uint64_t ceiling, struct err *);
+/* A new epoch, synced, with a counter above ours and above `heard` (RULES 1, 6). */
+int identity_epoch_begin(struct identity *, uint64_t heard, struct err *);
+/* The disk was cloned: a new id of our own, synced, from its first epoch on (RULES 1). */
+int identity_renew(struct identity *, struct err *);
 void identity_close(struct identity *);
 
 #endif

@@ -201,6 +201,35 @@ local_node_set(struct local *l, struct now now, const struct node_info *info, st
 	return rc;
 }
 
+bool
+local_coordinate(const struct local *l, struct coordinate_info *out)
+{
+	struct owner_record r;
+
+	return owner_find(store_owner(l->config.store, &l->config.self), RECORD_COORDINATE,
+		   STR_NONE, &r) &&
+	       !r.gone && coordinate_unpack(blob_str(r.body), out, NULL) == 0;
+}
+
+/* Nobody waits for it to be on disk: a coordinate that is lost is reckoned anew. */
+int
+local_coordinate_put(
+    struct local *l, struct now now, const struct coordinate_info *info, struct err *err)
+{
+	struct buf body;
+	int rc, kept;
+
+	buf_init(&body, RECORD_BODY_MAX);
+	coordinate_pack(&body, info);
+	rc = store_put(l->config.store, now, &l->config.self, RECORD_COORDINATE, STR_NONE,
+	    buf_str(&body), err);
+	kept = rc > 0 ? keep_coordinate(l, buf_str(&body), err) : 0;
+	if (kept < 0)
+		rc = kept;
+	buf_done(&body);
+	return rc;
+}
+
 /* ---- putting ---- */
 
 static int

@@ -76,6 +76,10 @@ int local_restore(struct local *, struct now, struct err *);
 /* This node itself: name, address, meta, serf health; published as the NODE record. */
 int local_node_set(struct local *, struct now, const struct node_info *, struct err *);
 
+/* Where this node is in the network; back after a restart, so that a restart is no change. */
+int local_coordinate_put(struct local *, struct now, const struct coordinate_info *, struct err *);
+bool local_coordinate(const struct local *, struct coordinate_info *out); /* false: never put */
+
 /* A service with its checks, all or nothing. Checks that were there and are not named stay,
  * unless `replace_checks`: then those from the same source go. Check ids and names get Consul's
  * defaults (service:ID, service:ID:N), weights of 0 and 0 become 1 and 1. A check that was there

@@ -17,7 +17,12 @@
 
 #define STAGE_ARENA_MAX (4 * 1024 * 1024) /* bytes one registration may need */
 
-enum local_journal_kind { JOURNAL_SERVICE = 1, JOURNAL_CHECK = 2, JOURNAL_STATE = 3 };
+enum local_journal_kind {
+	JOURNAL_SERVICE = 1,
+	JOURNAL_CHECK = 2,
+	JOURNAL_STATE = 3,
+	JOURNAL_COORDINATE = 4, /* key: empty; value: the record's body */
+};
 
 #define LOCAL_OUTPUT_MAX (CHECK_OUTPUT_MAX + 1024) /* with what is said around the kept bytes */
 
@@ -136,6 +141,7 @@ void state_due_clear(struct local *, struct local_check *);
 int keep_service(struct stage *, struct err *);
 int keep_check(struct local *, const struct check_def *, enum check_status, struct str output,
     bool with_service, bool reported, struct err *);
+int keep_coordinate(struct local *, struct str body, struct err *);
 int keep_nothing(struct local *, enum local_journal_kind, struct str id, struct err *);
 int keep_no_check(struct local *, struct str id, struct err *); /* nor its state */
 /* Checks that waited for this service are put. */

@@ -1,9 +1,10 @@
 /* agent/local_restore.c -- what was registered through the API, to the journal and back.
  *
- *     service  u8 version, packed service_info
- *     check    u8 version, u8 flags, u8 status, varint length, output, packed check_def
+ *     service     u8 version, packed service_info
+ *     check       u8 version, u8 flags, u8 status, varint length, output, packed check_def
+ *     coordinate  the body of its record: where this node was in the network
  *
- * Only entries of LOCAL_API are kept: config files and Docker tell theirs anew (what became of
+ * Of the first two only entries of LOCAL_API are kept: config files and Docker tell theirs anew (what became of
  * their checks is in local_remember.c). A check that was
  * registered for one of Docker's services waits a while for it to come back.
  */
@@ -66,6 +67,14 @@ keep_check(struct local *l, const struct check_def *def, enum check_status statu
 		rc = journal_put(l->config.journal, JOURNAL_CHECK, def->id, buf_str(&value), err);
 	buf_done(&value);
 	return rc;
+}
+
+int
+keep_coordinate(struct local *l, struct str body, struct err *err)
+{
+	if (l->config.journal == NULL)
+		return 0;
+	return journal_put(l->config.journal, JOURNAL_COORDINATE, STR_NONE, body, err);
 }
 
 int
@@ -190,6 +199,21 @@ restore_copies(const struct local *l, enum local_journal_kind want, size_t *coun
 	return copies;
 }
 
+static void
+restore_coordinate(struct local *l, struct now now)
+{
+	size_t cursor = 0;
+	uint16_t kind;
+	struct str key, value;
+	struct err err = { 0 };
+
+	while (journal_next(l->config.journal, &cursor, &kind, &key, &value))
+		if (kind == JOURNAL_COORDINATE &&
+		    store_put(l->config.store, now, &l->config.self, RECORD_COORDINATE, STR_NONE,
+			value, &err) < 0)
+			log_warn("local", "not restored kind=coordinate error=%s", err.text);
+}
+
 static size_t
 restore_kind(struct local *l, struct now now, enum local_journal_kind kind)
 {
@@ -223,6 +247,7 @@ local_restore(struct local *l, struct now now, struct err *err)
 	services = restore_kind(l, now, JOURNAL_SERVICE);
 	checks = restore_kind(l, now, JOURNAL_CHECK);
 	remember_restore(l, now);
+	restore_coordinate(l, now);
 	LIST_FOREACH (w, &l->waiting, link)
 		waiting++;
 	if (services + checks + waiting > 0)

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/nsec.h"
 #include "base/str.h"
+#include "gossip/swim.h"
 #include "kv/entity.h"
 
 struct option;
@@ -46,6 +47,25 @@ struct options {
 	size_t config_file_count, config_dir_count;
 	struct pair *node_meta;
 	size_t node_meta_count;
+	/* joining */
+	struct str *start_join, *retry_join;
+	size_t start_join_count, retry_join_count;
+	nsec retry_interval;
+	int64_t retry_max; /* 0: no end */
+	bool rejoin_after_leave;
+	/* gossip */
+	struct str encrypt; /* base64; a secret: never shown */
+	bool encrypt_verify_incoming, encrypt_verify_outgoing, disable_keyring_file;
+	struct str serf_lan; /* text as given; empty: as bind */
+	struct str gossip_profile_name;
+	struct { /* gossip_lan.*; 0: as the profile says */
+		nsec gossip_interval, probe_interval, probe_timeout;
+		int64_t gossip_nodes, retransmit_mult, suspicion_mult;
+	} gossip_lan;
+	nsec reconnect_timeout;  /* failed members are reaped after it */
+	nsec restart_grace;      /* 0: a stop is not announced */
+	int64_t hold_share;      /* percent; 0: off */
+	int64_t damp_flaps;
 	bool leave_on_terminate, skip_leave_on_interrupt;
 	bool enable_script_checks, enable_local_script_checks;
 	nsec check_update_interval;
@@ -70,7 +90,12 @@ struct options {
 	nsec docker_drain, docker_resync;
 	/* derived by options_finish() */
 	enum log_level level;
-	struct addr bind_addr, advertise_addr, *client_addrs;
+	struct addr bind_addr, advertise_addr; /* with the port of gossip */
+	struct addr gossip_bind;               /* where gossip binds; else bind_addr */
+	struct swim_profile gossip_profile;
+	uint8_t encrypt_key[32];
+	size_t encrypt_key_len; /* 0: no key was given */
+	struct addr *client_addrs;
 	size_t client_addr_count;
 	struct addr *http_listen, *dns_listen; /* with ports; none when the port is off */
 	size_t http_listen_count, dns_listen_count;

@@ -1,7 +1,7 @@
 /* agent/options_finish.c -- what follows from the options together, and from the host.
  *
  * In order: checks that concern several options; the node's name; addresses to bind, to advertise
- * and to listen on. The rules for addresses are Consul's; with -dev everything is loopback unless
+ * and to listen on; joining and gossip. The rules for addresses are Consul's; with -dev everything is loopback unless
  * it was given.
  */
 #include "agent/options.h"
@@ -12,9 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/join.h"
+#include "base/base64.h"
 #include "base/uuid.h"
 
 #define LISTEN_MAX 32 /* addresses in one option */
+#define GRACE_MAX (10 * NSEC_MIN)     /* others grant no more */
+#define GOSSIP_TIME_MIN (10 * NSEC_MS)
+#define RECONNECT_MIN (8 * NSEC_HOUR) /* Consul's: shorter, and a long night loses members */
 
 static int
 finish_checks(struct options *o, struct err *err)
@@ -165,23 +170,29 @@ finish_ip(const char *flag, struct str text, struct addr *out, struct err *err)
 }
 
 static int
-finish_gossip(struct options *o, struct err *err)
+finish_addresses(struct options *o, struct err *err)
 {
 	struct str bind = o->bind.n > 0 ? o->bind : o->dev ? STR("127.0.0.1") : STR("0.0.0.0");
 	int rc = finish_ip("-bind", bind, &o->bind_addr, err);
 
+	if (rc == 0 && o->serf_lan.n > 0)
+		rc = finish_ip("-serf-lan-bind", o->serf_lan, &o->gossip_bind, err);
+	else
+		o->gossip_bind = o->bind_addr;
 	if (rc < 0)
 		return rc;
 	if (o->advertise.n > 0)
 		rc = finish_ip("-advertise", o->advertise, &o->advertise_addr, err);
 	else if (!addr_is_any(&o->bind_addr))
 		o->advertise_addr = o->bind_addr;
+	else if (!addr_is_any(&o->gossip_bind))
+		o->advertise_addr = o->gossip_bind;
 	else
 		rc = finish_advertise_found(o, err);
 	if (rc == 0 && addr_is_any(&o->advertise_addr))
 		rc = err_set(err, ERR_INPUT, "-advertise: others cannot reach " STR_FMT,
 		    STR_ARG(o->advertise));
-	o->bind_addr.port = o->advertise_addr.port = (uint16_t)o->serf_port;
+	o->bind_addr.port = o->advertise_addr.port = o->gossip_bind.port = (uint16_t)o->serf_port;
 	return rc;
 }
 
@@ -244,6 +255,97 @@ finish_docker(struct options *o, struct err *err)
 	return o->docker_ip.n == 0 ? 0 : finish_ip("-docker-ip", o->docker_ip, &ip, err);
 }
 
+/* ---- joining and gossip ---- */
+
+static int
+finish_targets(
+    const struct options *o, const char *flag, const struct str *list, size_t n, struct err *err)
+{
+	struct join_target target;
+
+	if (n > JOIN_TARGETS_MAX)
+		return err_set(
+		    err, ERR_LIMIT, "%s: more than %d hosts", flag, JOIN_TARGETS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (join_target_parse(list[i], (uint16_t)o->serf_port, &target, err) < 0)
+			return err_wrap(err, "%s", flag);
+	return 0;
+}
+
+static int
+finish_joining(struct options *o, struct err *err)
+{
+	int rc = finish_targets(o, "-join", o->start_join, o->start_join_count, err);
+
+	if (rc == 0)
+		rc = finish_targets(o, "-retry-join", o->retry_join, o->retry_join_count, err);
+	if (rc == 0 && o->retry_interval < NSEC_MS)
+		rc = err_set(err, ERR_INPUT, "-retry-interval must be 1ms or longer");
+	return rc;
+}
+
+/* A key is never shown, a wrong one neither: it may be a right one of somewhere else. */
+static int
+finish_key(struct options *o, struct err *err)
+{
+	size_t n;
+
+	if (o->encrypt.n == 0)
+		return 0;
+	if (!base64_decode(o->encrypt, o->encrypt_key, sizeof o->encrypt_key, &n) ||
+	    (n != 16 && n != 24 && n != 32))
+		return err_set(err, ERR_INPUT,
+		    "-encrypt: the key must be 16, 24 or 32 bytes in base64, as muster keygen "
+		    "prints them");
+	o->encrypt_key_len = n;
+	return 0;
+}
+
+static void
+finish_profile_count(unsigned *out, int64_t given)
+{
+	if (given > 0)
+		*out = (unsigned)given;
+}
+
+static void
+finish_profile_time(nsec *out, nsec given)
+{
+	if (given > 0)
+		*out = given;
+}
+
+static int
+finish_gossip(struct options *o, struct err *err)
+{
+	struct swim_profile *p = &o->gossip_profile;
+
+	if (str_eq(o->gossip_profile_name, STR("lan")))
+		*p = swim_lan;
+	else if (str_eq(o->gossip_profile_name, STR("local")))
+		*p = swim_local;
+	else
+		return err_set(err, ERR_INPUT, "-gossip-profile: \"" STR_FMT "\" is not lan or local",
+		    STR_ARG(o->gossip_profile_name));
+	finish_profile_time(&p->gossip_interval, o->gossip_lan.gossip_interval);
+	finish_profile_time(&p->probe_interval, o->gossip_lan.probe_interval);
+	finish_profile_time(&p->probe_timeout, o->gossip_lan.probe_timeout);
+	finish_profile_count(&p->gossip_nodes, o->gossip_lan.gossip_nodes);
+	finish_profile_count(&p->retransmit_mult, o->gossip_lan.retransmit_mult);
+	finish_profile_count(&p->suspicion_mult, o->gossip_lan.suspicion_mult);
+	if (p->probe_interval < GOSSIP_TIME_MIN || p->probe_timeout < GOSSIP_TIME_MIN ||
+	    p->gossip_interval < GOSSIP_TIME_MIN)
+		return err_set(err, ERR_INPUT, "gossip_lan: times must be 10ms or longer");
+	if (p->probe_timeout > p->probe_interval)
+		return err_set(err, ERR_INPUT,
+		    "gossip_lan.probe_timeout must not be longer than gossip_lan.probe_interval");
+	if (o->reconnect_timeout < RECONNECT_MIN)
+		return err_set(err, ERR_INPUT, "reconnect_timeout must be 8h or longer");
+	if (o->restart_grace > GRACE_MAX)
+		return err_set(err, ERR_INPUT, "-restart-grace must not be longer than 10m");
+	return finish_key(o, err);
+}
+
 static int
 finish_pair_cmp(const void *a, const void *b)
 {
@@ -260,9 +362,13 @@ options_finish(struct options *o, struct err *err)
 	if (rc == 0)
 		rc = finish_node_name(o, err);
 	if (rc == 0)
-		rc = finish_gossip(o, err);
+		rc = finish_addresses(o, err);
 	if (rc == 0)
 		rc = finish_client(o, err);
+	if (rc == 0)
+		rc = finish_joining(o, err);
+	if (rc == 0)
+		rc = finish_gossip(o, err);
 	if (rc == 0)
 		rc = finish_docker(o, err);
 	if (o->node_meta_count > 1) /* keys are unique already */

@@ -45,6 +45,7 @@ struct pool_config {
 	size_t overhead;       /* bytes that framing adds to a datagram */
 	nsec reap;             /* 0: 72 h */
 	struct serf_clocks clocks; /* of our last life */
+	const struct serf_coordinate *coordinate; /* of our last life, for this call; NULL: none */
 	bool awaits;           /* there is somewhere to join: not ready before (RULES 13) */
 	nsec ready_max;        /* 0: 10 s: ready without a peer */
 	nsec restart_grace;    /* what pool_restarting() announces; 0: 30 s */
@@ -155,6 +156,7 @@ struct pool_stats {
 	unsigned awareness;
 	uint64_t refused_members; /* that may not be in our pool: Consul's, or of another dc */
 	uint64_t renamed, taken_over, conflicts;
+	uint64_t dropped; /* by a limit of the pool itself */
 };
 struct pool_stats pool_stats(const struct pool *);
 

@@ -57,6 +57,7 @@ void jw_key(struct jw *, struct str key);
 void jw_str(struct jw *, struct str);
 void jw_u64(struct jw *, uint64_t);
 void jw_i64(struct jw *, int64_t);
+void jw_f64(struct jw *, double); /* the shortest text of this value, as Go writes it; else null */
 void jw_bool(struct jw *, bool);
 void jw_null(struct jw *);
 void jw_json(struct jw *, const json_t *);

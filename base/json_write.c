@@ -1,6 +1,10 @@
 /* base/json_write.c -- JSON out: commas, indentation, nesting (see json.h). */
 #include "base/json.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 void
 jw_init(struct jw *w, struct buf *out, bool pretty)
 {
@@ -157,11 +161,28 @@ jw_knull(struct jw *w, const char *key)
 	jw_null(w);
 }
 
-static void
-jw_number(struct jw *w, double v)
+/* Decimal from 1e-6 to below 1e21, else with an exponent that has no zeros in front (Go's
+ * encoding/json). */
+void
+jw_f64(struct jw *w, double v)
 {
+	char text[32], *e;
+	int digits = 0, exponent;
+
+	if (!isfinite(v)) {
+		jw_null(w);
+		return;
+	}
+	do {
+		snprintf(text, sizeof text, "%.*e", digits, v);
+	} while (strtod(text, NULL) != v && ++digits < 17);
+	e = strchr(text, 'e');
+	exponent = (int)strtol(e + 1, NULL, 10);
 	jw_before_value(w);
-	buf_addf(w->out, "%.17g", v);
+	if (v != 0 && (exponent < -6 || exponent >= 21))
+		buf_addf(w->out, "%.*se%+d", (int)(e - text), text, exponent);
+	else
+		buf_addf(w->out, "%.*f", digits > exponent ? digits - exponent : 0, v);
 	w->comma = true;
 }
 
@@ -196,7 +217,7 @@ jw_json(struct jw *w, const json_t *v)
 		jw_i64(w, json_integer_value(v));
 		break;
 	case JSON_REAL:
-		jw_number(w, json_real_value(v));
+		jw_f64(w, json_real_value(v));
 		break;
 	case JSON_TRUE:
 	case JSON_FALSE:

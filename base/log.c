@@ -115,3 +115,16 @@ log_error(const char *room, const char *fmt, ...)
 {
 	LOG_BODY(LOG_LEVEL_ERROR, "error");
 }
+
+void
+log_at(enum log_level level, const char *room, const char *fmt, ...)
+{
+	static const char *const words[] = {
+		[LOG_LEVEL_DEBUG] = "debug",
+		[LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_WARN] = "warn",
+		[LOG_LEVEL_ERROR] = "error",
+	};
+
+	LOG_BODY(level, words[level]);
+}

@@ -28,5 +28,8 @@ void log_debug(const char *room, const char *fmt, ...) __attribute__((format(pri
 void log_info(const char *room, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(const char *room, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_error(const char *room, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The level is data: what a core wants told. */
+void log_at(enum log_level, const char *room, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

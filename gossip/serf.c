@@ -175,7 +175,7 @@ serf_new(const struct serf_config *config, uint64_t seed, nsec now)
 	rng_init(&s->rng, seed);
 	s->last_id = 0;
 	s->event_min = config->clocks.event; /* what the last life has seen */
-	s->leave_until = NSEC_NEVER;
+	s->leave_until = s->leaving_next = NSEC_NEVER;
 	s->reconnect_next = now + SERF_RECONNECT;
 	s->conflict_next = now;
 	arena_init(&s->out, SERF_ACTION_BYTES);

@@ -121,6 +121,9 @@ void serf_joined(struct serf *, nsec now); /* a join's push/pull is done: announ
 void serf_leave(struct serf *, nsec now);  /* SERF_DO_LEAVE follows */
 /* Failed becomes left, a live one refutes. ERR_NOT_FOUND; ERR_REFUSED: about ourselves. */
 int serf_force_leave(struct serf *, nsec now, struct str name, bool prune, struct err *);
+/* As swim_rename(). SERF_TELL_MEMBER says that we joined under the new name, and nothing of the old
+ * one. */
+void serf_rename(struct serf *, nsec now, struct str name);
 /* ERR_LIMIT: over WIRE_META_MAX. */
 int serf_meta_set(struct serf *, nsec now, struct str meta, struct err *);
 /* ERR_LIMIT: name and payload over SERF_EVENT_SIZE_MAX. Delivered here too. */

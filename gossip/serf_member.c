@@ -79,6 +79,8 @@ member_state(struct serf *s, struct member *m, enum serf_state state)
 	s->state_count[state]++;
 	m->m.state = state;
 	m->m.since = s->now;
+	if (state == SERF_LEAVING)
+		s->leaving_next = nsec_min(s->leaving_next, s->now + SERF_LEAVING_MAX);
 	if (member_list(s, state) != NULL)
 		TAILQ_INSERT_TAIL(member_list(s, state), m, gone);
 }
@@ -336,6 +338,8 @@ serf_joined(struct serf *s, nsec now)
 	serf_begin(s, now);
 	s->leaving = false;
 	s->leave_until = NSEC_NEVER;
+	/* Those who left are passed on with a time that is newer by one: a join must be newer yet. */
+	serf_witness(s, &s->clock.member, s->clock.member);
 	serf_intent_announce(s, false, s->self->m.name, false, 0);
 }
 
@@ -384,6 +388,24 @@ serf_force_leave(struct serf *s, nsec now, struct str name, bool prune, struct e
 		    STR_ARG(name));
 	serf_intent_announce(s, true, m->m.name, prune, 0);
 	return 0;
+}
+
+void
+serf_rename(struct serf *s, nsec now, struct str name)
+{
+	struct member *m = serf_members_find(s, name), *self = s->self;
+
+	serf_begin(s, now);
+	if (m == self)
+		return;
+	if (m != NULL)
+		member_drop(s, m);
+	RB_REMOVE(members, &s->members, self);
+	serf_spend(s, self->name);
+	self->name = blob_new(name);
+	self->m.name = s->config.name = blob_str(self->name);
+	RB_INSERT(members, &s->members, self);
+	member_tell(s, self, SERF_JOINED);
 }
 
 int
@@ -452,9 +474,31 @@ expire(struct serf *s, struct intent_list *list)
 		intent_drop(s, i);
 }
 
+/* An intent may have been of an earlier life, or about somebody else's error, and the join that
+ * should have ended it was not heard, or not newer. */
+static void
+leaving_ends(struct serf *s)
+{
+	struct member *m;
+
+	if (s->leaving_next > s->now)
+		return;
+	s->leaving_next = NSEC_NEVER;
+	RB_FOREACH (m, members, &s->members) {
+		if (m->m.state != SERF_LEAVING || m == s->self)
+			continue;
+		if (m->m.since + SERF_LEAVING_MAX > s->now)
+			s->leaving_next =
+			    nsec_min(s->leaving_next, m->m.since + SERF_LEAVING_MAX);
+		else
+			member_state(s, m, SERF_ALIVE);
+	}
+}
+
 void
 serf_members_tick(struct serf *s)
 {
+	leaving_ends(s);
 	if (s->leave_until <= s->now)
 		leave_go(s);
 	reap_list(s, &s->failed, s->config.reap_failed);
@@ -474,7 +518,7 @@ serf_members_deadline(const struct serf *s)
 	const struct member *failed = TAILQ_FIRST(&s->failed), *left = TAILQ_FIRST(&s->left);
 	const struct intent *buffered = TAILQ_FIRST(&s->buffered),
 			    *pruned = TAILQ_FIRST(&s->pruned);
-	nsec due = nsec_min(s->reconnect_next, s->leave_until);
+	nsec due = nsec_min(nsec_min(s->reconnect_next, s->leave_until), s->leaving_next);
 
 	if (failed != NULL)
 		due = nsec_min(due, failed->m.since + s->config.reap_failed);

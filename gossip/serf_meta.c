@@ -43,8 +43,10 @@ serf_meta_write(struct writer *w, const struct serf_meta *m, struct err *err)
 		tag_add(&t, "expect", str_of(expect));
 	if (m->server && m->bootstrap)
 		tag_add(&t, "bootstrap", STR("1"));
-	if (m->server && m->cluster.n > 0)
+	if (m->cluster.n > 0)
 		tag_add(&t, "cluster", m->cluster);
+	if (m->name.n > 0)
+		tag_add(&t, "name", m->name);
 	for (size_t i = 0; i < m->more_count; i++)
 		if (t.count < TAGS_MAX)
 			t.at[t.count++] = m->more[i];
@@ -76,6 +78,8 @@ tag_take(const struct serf_tag *t, struct serf_meta *out)
 		out->build = t->value;
 	else if (str_eq(t->key, STR("cluster")))
 		out->cluster = t->value;
+	else if (str_eq(t->key, STR("name")))
+		out->name = t->value;
 	else if (str_eq(t->key, STR("port")))
 		out->port = (uint16_t)tag_number(t->value, 65535);
 	else if (str_eq(t->key, STR("expect")))

@@ -18,8 +18,9 @@ struct serf_meta {
 	unsigned expect; /* servers: 0: not given */
 	uint16_t port;   /* servers: RPC */
 	bool bootstrap;  /* servers */
-	struct str dc, id, build,
-	    cluster;                 /* cluster: servers' id of the Raft cluster; empty: none */
+	struct str dc, id, build;
+	struct str cluster; /* id of the owner of the external records it writes; empty: none */
+	struct str name;    /* to be shown, where another has it on the wire; empty: the wire's */
 	const struct serf_tag *more; /* others; written as they stand, not read */
 	size_t more_count;
 };

@@ -65,6 +65,12 @@ stream_in_free(struct stream_in *s)
 	free(s);
 }
 
+size_t
+stream_in_held(const struct stream_in *s)
+{
+	return sizeof *s + s->bytes.room + s->arena.used + s->scratch.used;
+}
+
 static struct str
 stream_left(const struct stream_in *s)
 {

@@ -46,6 +46,9 @@ void stream_in_free(struct stream_in *);
  * to say: close it. */
 int stream_in_feed(struct stream_in *, struct str bytes, struct stream_request *out, struct err *);
 
+/* Bytes that it keeps in memory, for limits over many streams. */
+size_t stream_in_held(const struct stream_in *);
+
 /* Appends a whole request or answer, framed. */
 int stream_write(const struct frame_config *, const struct stream_request *, bool answer,
     struct buf *out, struct err *);

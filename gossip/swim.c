@@ -94,8 +94,7 @@ swim_new(const struct swim_config *config, uint64_t seed, nsec now)
 	assert(config->meta.n <= WIRE_META_MAX && config->advertise.family != ADDR_NONE);
 	assert(config->overhead <= WIRE_PACKET_BUDGET / 4);
 	s->config = *config;
-	swim_own(&s->config.name);
-	s->config.meta = STR_NONE; /* from here on in self */
+	s->config.name = s->config.meta = STR_NONE; /* from here on in self */
 	if (s->config.members_max == 0)
 		s->config.members_max = SWIM_MEMBERS_MAX;
 	rng_init(&s->rng, seed);
@@ -109,7 +108,7 @@ swim_new(const struct swim_config *config, uint64_t seed, nsec now)
 		s->queues[q] = broadcast_new(SWIM_QUEUE_MAX);
 	swim_table_init(s);
 	swim_timers_start(s, now);
-	s->self = swim_table_add(s, s->config.name, &config->advertise);
+	s->self = swim_table_add(s, config->name, &config->advertise);
 	swim_table_meta(s->self, config->meta);
 	s->self->vsn = config->vsn.pmax == 0 ? wire_vsn_ours : config->vsn;
 	swim_claim_self(s, now);
@@ -126,7 +125,6 @@ swim_free(struct swim *s)
 	swim_table_done(s);
 	for (unsigned q = 0; q < SWIM_QUEUES; q++)
 		broadcast_free(s->queues[q]);
-	swim_disown(&s->config.name);
 	swim_disown(&s->payload);
 	arena_done(&s->out);
 	arena_done(&s->in);

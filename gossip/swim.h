@@ -53,6 +53,11 @@ struct swim_config {
 	size_t members_max;    /* beyond it new names are dropped and counted; default 65536 */
 	size_t overhead;       /* bytes that encryption and labels add to a datagram */
 	bool notes;            /* SWIM_NOTE actions are wanted */
+	/* May this one be a member? Asked of names that are new and of tags that are; who is refused
+	 * is not taken in, counted as dropped, and not passed on. NULL: everybody. Must not call
+	 * back. */
+	bool (*welcome)(void *arg, const struct wire_alive *);
+	void *welcome_arg;
 };
 
 struct swim_member {
@@ -121,13 +126,16 @@ int swim_broadcast_in(struct swim *, nsec now, enum swim_queue, struct str bytes
     struct err *);
 int swim_broadcast(struct swim *, nsec now, struct str bytes, uint64_t done_id, struct err *);
 bool swim_broadcast_done(struct swim *, uint64_t *done_id); /* drain */
-/* To one member, at once; filled with what is queued. ERR_LIMIT: larger than the budget. */
+/* To one member, at once, and nothing else with it. ERR_LIMIT: larger than the budget. */
 int swim_send(struct swim *, nsec now, const struct addr *peer, struct str bytes);
 
 /* What our acks carry (coordinates); empty, as at first: nil. */
 void swim_payload_set(struct swim *, struct str payload);
 
 void swim_meta_set(struct swim *, nsec now, struct str meta); /* new tags: next incarnation */
+/* We are called otherwise from now on: announced with the next incarnation. Who else had that name
+ * here is forgotten, and our old one is free for whoever claims it. */
+void swim_rename(struct swim *, nsec now, struct str name);
 /* After SWIM_CONFLICT: both are one node, which has moved: its new address is taken. */
 void swim_take_over(struct swim *, nsec now, const struct swim_member *other);
 /* Announces that we leave (dead with from == node), to all and directly to many; true once it has

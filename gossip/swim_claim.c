@@ -148,6 +148,29 @@ swim_meta_set(struct swim *s, nsec now, struct str meta)
 	swim_end(s, now);
 }
 
+void
+swim_rename(struct swim *s, nsec now, struct str name)
+{
+	struct node *n = swim_table_find(s, name), *self = s->self;
+	uint32_t above = self->incarnation;
+
+	assert(name.n > 0 && name.n <= WIRE_NAME_MAX);
+	if (n == self)
+		return;
+	swim_begin(s, now);
+	broadcast_forget(s->queues[SWIM_MEMBERSHIP], self->name);
+	if (n != NULL) {
+		if (n->incarnation > above)
+			above = n->incarnation;
+		swim_claim_state(s, now, n, SWIM_DEAD); /* ends its probes and suspicion */
+		broadcast_forget(s->queues[SWIM_MEMBERSHIP], n->name);
+		swim_table_drop(s, n);
+	}
+	swim_table_rename(s, self, name);
+	swim_claim_raise(s, now, above);
+	swim_end(s, now);
+}
+
 /* Alive. */
 
 static bool
@@ -156,6 +179,20 @@ swim_claim_sane(const struct wire_alive *a)
 	return a->vsn_whole && a->addr_ok && a->addr.family != ADDR_NONE && a->addr.port != 0 &&
 	       a->node.n > 0 && a->node.n <= WIRE_NAME_MAX && a->meta.n <= WIRE_META_MAX &&
 	       a->vsn.pmin != 0 && a->vsn.pmax != 0 && a->vsn.pmin <= a->vsn.pmax;
+}
+
+/* Asked again only when it says something new of itself. */
+static bool
+swim_claim_welcome(struct swim *s, const struct node *n, const struct wire_alive *a)
+{
+	if (s->config.welcome == NULL || n == s->self)
+		return true;
+	if (n != NULL && !n->buried && str_eq(n->meta, a->meta))
+		return true;
+	if (s->config.welcome(s->config.welcome_arg, a))
+		return true;
+	s->stats.dropped++;
+	return false;
 }
 
 static bool
@@ -256,7 +293,8 @@ swim_claim_alive(struct swim *s, nsec now, const struct wire_alive *a, bool take
 	n = swim_table_find(s, a->node);
 	if (n == s->self && s->leaving)
 		return;
-	if (swim_claim_absurd(s, a->incarnation, n == NULL ? 0 : n->incarnation))
+	if (swim_claim_absurd(s, a->incarnation, n == NULL ? 0 : n->incarnation) ||
+	    !swim_claim_welcome(s, n, a))
 		return;
 	if (n == NULL) {
 		if (a->incarnation == 0)

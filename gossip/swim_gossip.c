@@ -121,6 +121,8 @@ swim_gossip_send(struct swim *s, nsec now, const struct addr *to, const struct n
 	swim_gossip_send_parts(s, to, n, parts, count, fill);
 }
 
+/* Nothing rides along: whom the upper layer talks to is not chosen at random, and a message's
+ * few sends would be spent on one who just told it. */
 int
 swim_send(struct swim *s, nsec now, const struct addr *peer, struct str user)
 {
@@ -136,7 +138,7 @@ swim_send(struct swim *s, nsec now, const struct addr *peer, struct str user)
 		return ERR_LIMIT;
 	}
 	swim_begin(s, now);
-	swim_gossip_send_parts(s, peer, swim_table_first_at(s, peer), parts, 1, true);
+	swim_gossip_send_parts(s, peer, swim_table_first_at(s, peer), parts, 1, false);
 	swim_end(s, now);
 	return 0;
 }

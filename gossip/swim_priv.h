@@ -93,7 +93,7 @@ struct relay { /* a probe for somebody else */
 };
 
 struct swim {
-	struct swim_config config; /* name owned; meta is in self */
+	struct swim_config config; /* name and meta are in self */
 	struct rng rng;
 	struct awareness awareness;
 	struct swim_stats stats;
@@ -151,6 +151,8 @@ struct node *swim_table_add(struct swim *, struct str name, const struct addr *)
 void swim_table_move(struct swim *, struct node *, const struct addr *);
 void swim_table_meta(struct node *, struct str meta);
 void swim_table_bury(struct swim *, nsec now, struct node *);
+void swim_table_drop(struct swim *, struct node *); /* as if it had never been */
+void swim_table_rename(struct swim *, struct node *, struct str name);
 void swim_table_raise(struct swim *, struct node *); /* a buried one is back */
 void swim_table_shuffle(struct swim *, nsec now);    /* buries who is due; a new order */
 typedef bool swim_pick_fn(const struct swim *, nsec now, const struct node *);

@@ -169,6 +169,29 @@ swim_table_add(struct swim *s, struct str name, const struct addr *addr)
 }
 
 void
+swim_table_drop(struct swim *s, struct node *n)
+{
+	if (n->buried)
+		swim_table_unbury(s, n);
+	else
+		swim_table_displace(s, n);
+	swim_table_free(s, n);
+}
+
+void
+swim_table_rename(struct swim *s, struct node *n, struct str name)
+{
+	struct str old = n->name;
+
+	RB_REMOVE(node_names, &s->names, n);
+	RB_REMOVE(node_addrs, &s->addrs, n);
+	n->name = node_own(name);
+	node_disown(&old);
+	RB_INSERT(node_names, &s->names, n);
+	RB_INSERT(node_addrs, &s->addrs, n);
+}
+
+void
 swim_table_move(struct swim *s, struct node *n, const struct addr *addr)
 {
 	RB_REMOVE(node_addrs, &s->addrs, n);

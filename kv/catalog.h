@@ -121,6 +121,10 @@ struct catalog_check *catalog_service_check_next(const struct catalog_service *,
 struct catalog_check *catalog_node_check_next(const struct catalog_node *,
     const struct catalog_check *);
 
+/* Where a node is in the network, as its agent last said; false: it has not. Not looked at closer:
+ * any numbers may be in it. */
+bool catalog_node_coordinate(const struct catalog_node *, struct coordinate_info *out);
+
 /* Addresses for PTR: the first node or service instance (by name) with exactly this address
  * text form; NULL when none. Instances without an address of their own are not found. */
 struct catalog_node *catalog_node_by_address(const struct catalog *, struct str address);

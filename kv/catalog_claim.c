@@ -1,7 +1,7 @@
 /* kv/catalog_claim.c -- who of several claimants shows; nodes come, change and go.
  *
  * A node's name goes to an agent before an external record; among agents to one that lives, then
- * to the lowest id (RULES 3). A service or check id on a node goes to the node's own agent before
+ * to one that is kept (RULES 16), then to the lowest id (RULES 3). A service or check id on a node goes to the node's own agent before
  * an external record (RULES 5). Nothing is decided for good: each place is looked up again, in
  * the owners, when a record that claims it has changed.
  *
@@ -49,21 +49,21 @@ agent_find(const struct catalog *c, const struct uuid *id)
 	return NULL;
 }
 
-/* Who holds a name: the first that lives, else the first. */
+/* Who holds a name: of those with the best life the first. */
 static struct catalog_agent *
 agent_of_name(struct catalog *c, struct str name)
 {
 	struct catalog_agent probe = { .name = name };
 	struct catalog_agent *first = RB_NFIND(catalog_agent_names, &c->agent_names, &probe);
-	struct catalog_agent *at;
+	struct catalog_agent *at, *best = first;
 
 	if (first == NULL || !str_eq(first->name, name))
 		return NULL;
 	for (at = first; at != NULL && str_eq(at->name, name);
 	     at = RB_NEXT(catalog_agent_names, &c->agent_names, at))
-		if (!at->failed)
-			return at;
-	return first;
+		if (at->life < best->life)
+			best = at;
+	return best;
 }
 
 /* What is aside. */
@@ -347,7 +347,7 @@ node_refresh(struct catalog_step *step, struct str name)
 		node_source_set(c, node, source);
 	}
 	if (source != NULL)
-		catalog_serf_set(step, node, source->failed);
+		catalog_serf_set(step, node, source->life);
 	else
 		catalog_serf_remove(step, node);
 	if (moved)
@@ -383,7 +383,7 @@ agent_refresh(struct catalog_step *step, struct catalog_agent *agent)
 }
 
 void
-catalog_agent_set(struct catalog_step *step, const struct owner *owner, bool failed)
+catalog_agent_set(struct catalog_step *step, const struct owner *owner, enum agent_life life)
 {
 	struct catalog_agent *agent = agent_find(step->c, owner_id(owner));
 
@@ -393,7 +393,7 @@ catalog_agent_set(struct catalog_step *step, const struct owner *owner, bool fai
 		agent->owner = owner;
 		RB_INSERT(catalog_agents, &step->c->agents, agent);
 	}
-	agent->failed = failed;
+	agent->life = life;
 	agent_refresh(step, agent);
 }
 
@@ -413,6 +413,16 @@ catalog_agent_drop(struct catalog_step *step, const struct uuid *id)
 	free(agent);
 }
 
+bool
+catalog_node_coordinate(const struct catalog_node *node, struct coordinate_info *out)
+{
+	struct owner_record r;
+
+	return node->source != NULL &&
+	       owner_find(node->source->owner, RECORD_COORDINATE, STR_NONE, &r) && !r.gone &&
+	       coordinate_unpack(blob_str(r.body), out, NULL) == 0;
+}
+
 /* What the store tells. */
 
 static void
@@ -423,6 +433,8 @@ agent_record_changed(
 
 	if (kind == RECORD_NODE && key.n == 0)
 		agent_refresh(step, agent);
+	if (kind == RECORD_COORDINATE && key.n == 0) /* nobody else's answers show it */
+		catalog_touch(step, WATCH_COORDINATES, STR_NONE, true);
 	if ((kind != RECORD_SERVICE && kind != RECORD_CHECK) || agent->body == NULL)
 		return;
 	node = catalog_node_find(step->c, agent->name);

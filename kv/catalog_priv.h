@@ -17,11 +17,13 @@
 #include "kv/owner.h"
 #include "kv/watch.h"
 
-/* An agent whose records may show. */
+/* How an agent whose records may show is; the better one holds a name. */
+enum agent_life { AGENT_ALIVE, AGENT_KEPT, AGENT_FAILED };
+
 struct catalog_agent {
 	struct uuid id;
 	const struct owner *owner; /* borrowed */
-	bool failed;
+	enum agent_life life;
 	struct blob *body; /* its node record as last seen; NULL: none */
 	struct str name;   /* in body */
 	RB_ENTRY(catalog_agent) by_id;
@@ -107,7 +109,7 @@ void catalog_service_set(struct catalog_step *, struct catalog_node *, struct st
     struct blob *body, bool external);
 void catalog_check_set(struct catalog_step *, struct catalog_node *, struct str id,
     struct blob *body, bool external);
-void catalog_serf_set(struct catalog_step *, struct catalog_node *, bool failed);
+void catalog_serf_set(struct catalog_step *, struct catalog_node *, enum agent_life);
 void catalog_serf_remove(struct catalog_step *, struct catalog_node *);
 void catalog_service_free(struct catalog_service *);
 void catalog_check_free(struct catalog_check *);
@@ -115,7 +117,7 @@ void catalog_check_free(struct catalog_check *);
 /* catalog_claim.c: what the store tells. */
 
 /* An agent's records may show, with this state; also for a change of state. */
-void catalog_agent_set(struct catalog_step *, const struct owner *, bool failed);
+void catalog_agent_set(struct catalog_step *, const struct owner *, enum agent_life);
 /* They no longer may. */
 void catalog_agent_drop(struct catalog_step *, const struct uuid *);
 /* This record of an owner has changed, gone, come, or been numbered anew. */

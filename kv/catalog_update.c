@@ -506,31 +506,36 @@ catalog_check_set(struct catalog_step *step, struct catalog_node *node, struct s
 		check_replace(step, check, body, &info, arrays, external);
 }
 
-/* serfHealth: alive or not, made here. */
+/* serfHealth: alive or not, made here; words of Consul's, but for who is kept (RULES 16). */
 
 static struct check_info
-serf_info(bool failed)
+serf_info(enum agent_life life)
 {
+	static const struct str outputs[] = {
+		[AGENT_ALIVE] = STR("Agent alive and reachable"),
+		[AGENT_KEPT] = STR("Agent not live or unreachable, kept in answers for now"),
+		[AGENT_FAILED] = STR("Agent not live or unreachable"),
+	};
+
 	return (struct check_info){
 		.id = STR(CATALOG_SERF_CHECK),
 		.name = STR("Serf Health Status"),
-		.status = failed ? STR("critical") : STR("passing"),
-		.output = failed ? STR("Agent not live or unreachable")
-				 : STR("Agent alive and reachable"),
+		.status = life == AGENT_FAILED ? STR("critical") : STR("passing"),
+		.output = outputs[life],
 	};
 }
 
 void
-catalog_serf_set(struct catalog_step *step, struct catalog_node *node, bool failed)
+catalog_serf_set(struct catalog_step *step, struct catalog_node *node, enum agent_life life)
 {
 	struct catalog_check *check = catalog_check_find(node, STR(CATALOG_SERF_CHECK));
-	struct check_info info = serf_info(failed);
+	struct check_info info = serf_info(life);
 
 	if (check == NULL) {
 		check_add(step, node, NULL, &info, NULL, false);
 		return;
 	}
-	if (check->body == NULL && str_eq(check->info.status, info.status))
+	if (check->body == NULL && str_eq(check->info.output, info.output))
 		return;
 	touch_check(step, check);
 	check_unlink(check);

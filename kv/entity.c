@@ -18,6 +18,7 @@ enum field_shape {
 	FIELD_STR,   /* bytes */
 	FIELD_INT,   /* zigzag varint; absent: the row's default */
 	FIELD_FLAG,  /* no bytes; there means true */
+	FIELD_NANOS, /* zigzag varints of billionths, as many as `absent` says; absent: zeros */
 	FIELD_STRS,  /* repeated: bytes */
 	FIELD_PAIRS, /* repeated: length and bytes of the key, then the value */
 	FIELD_ADDRS, /* repeated: length and bytes of tag and address, zigzag port */
@@ -30,7 +31,7 @@ struct field {
 	size_t at;       /* offset in the struct */
 	size_t count_at; /* arrays: offset of their count; flags: of the count that implies them, or
 			    0 */
-	int32_t absent;  /* INT: the default */
+	int32_t absent;  /* INT: the default; NANOS: how many doubles */
 };
 
 #define F_STR(tag, type, name)                                    \
@@ -40,6 +41,10 @@ struct field {
 #define F_INT(tag, type, name, absent)                                 \
 	{                                                              \
 		tag, FIELD_INT, offsetof(struct type, name), 0, absent \
+	}
+#define F_NANOS(tag, type, name, count)                                 \
+	{                                                               \
+		tag, FIELD_NANOS, offsetof(struct type, name), 0, count \
 	}
 #define F_FLAG(tag, type, name)                                    \
 	{                                                          \
@@ -104,6 +109,14 @@ static const struct field check_fields[] = {
 	{ 0 },
 };
 
+static const struct field coordinate_fields[] = {
+	F_NANOS(1, coordinate_info, vec, COORDINATE_DIMENSIONS),
+	F_NANOS(2, coordinate_info, error, 1),
+	F_NANOS(3, coordinate_info, adjustment, 1),
+	F_NANOS(4, coordinate_info, height, 1),
+	{ 0 },
+};
+
 static const size_t element_size[FIELD_SHAPES] = {
 	[FIELD_STRS] = sizeof(struct str),
 	[FIELD_PAIRS] = sizeof(struct pair),
@@ -150,10 +163,24 @@ check_status_of(struct str word)
 
 /* Packing. */
 
+#define NANOS_MAX 1e18 /* in billionths */
+
+/* v >= -INT64_MAX. */
 static uint64_t
-zigzag(int32_t v)
+zigzag(int64_t v)
 {
-	return v < 0 ? (uint64_t)(-(int64_t)v) * 2 - 1 : (uint64_t)v * 2;
+	return v < 0 ? (uint64_t)-v * 2 - 1 : (uint64_t)v * 2;
+}
+
+/* To the nearest; what is no number or far too large counts as none. */
+static int64_t
+nanos(double v)
+{
+	double scaled = v * 1e9;
+
+	if (!(scaled >= -NANOS_MAX && scaled <= NANOS_MAX))
+		return 0;
+	return (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
 static void
@@ -207,6 +234,23 @@ put_element(struct buf *b, const struct field *f, const void *array, size_t i)
 }
 
 static void
+put_nanos(struct buf *b, uint8_t tag, const double *values, size_t count)
+{
+	size_t len = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		any = any || nanos(values[i]) != 0;
+		len += varint_len(zigzag(nanos(values[i])));
+	}
+	if (!any)
+		return;
+	put_head(b, tag, len);
+	for (size_t i = 0; i < count; i++)
+		put_varint(b, zigzag(nanos(values[i])));
+}
+
+static void
 fields_pack(struct buf *b, const struct field *f, const void *entity)
 {
 	const char *e = entity;
@@ -233,6 +277,9 @@ fields_pack(struct buf *b, const struct field *f, const void *entity)
 			if (*(const bool *)at || count > 0)
 				put_head(b, f->tag, 0);
 			break;
+		case FIELD_NANOS:
+			put_nanos(b, f->tag, at, (size_t)f->absent);
+			break;
 		default:
 			for (size_t i = 0; i < count; i++)
 				put_element(b, f, *(void *const *)at, i);
@@ -258,18 +305,30 @@ check_pack(struct buf *b, const struct check_info *info)
 	fields_pack(b, check_fields, info);
 }
 
+void
+coordinate_pack(struct buf *b, const struct coordinate_info *info)
+{
+	fields_pack(b, coordinate_fields, info);
+}
+
 /* Unpacking. */
+
+static int64_t
+rd_zigzag_below(struct reader *r, uint64_t max)
+{
+	uint64_t v = rd_varint(r);
+
+	if (v > max) {
+		rd_fail(r);
+		return 0;
+	}
+	return (v & 1) != 0 ? -(int64_t)(v / 2) - 1 : (int64_t)(v / 2);
+}
 
 static int32_t
 rd_zigzag(struct reader *r)
 {
-	uint64_t v = rd_varint(r);
-
-	if (v > UINT32_MAX) {
-		rd_fail(r);
-		return 0;
-	}
-	return (v & 1) != 0 ? (int32_t)(-(int64_t)((v + 1) / 2)) : (int32_t)(v / 2);
+	return (int32_t)rd_zigzag_below(r, UINT32_MAX);
 }
 
 static struct str
@@ -317,6 +376,11 @@ field_read(const struct field *f, struct reader *r, char *entity, bool fill)
 		break;
 	case FIELD_FLAG:
 		*(bool *)at = true;
+		break;
+	case FIELD_NANOS:
+		for (int32_t i = 0; i < f->absent; i++)
+			((double *)at)[i] =
+			    (double)rd_zigzag_below(r, 2 * (uint64_t)NANOS_MAX) / 1e9;
 		break;
 	default:
 		element_read(f, r, fill ? *(char **)at + *count * element_size[f->shape] : NULL);
@@ -448,6 +512,17 @@ check_unpack(struct arena *arena, struct str body, struct check_info *out, struc
 {
 	struct check_info info = { 0 };
 	int rc = fields_unpack(check_fields, arena, NULL, body, &info, err);
+
+	if (rc == 0)
+		*out = info;
+	return rc;
+}
+
+int
+coordinate_unpack(struct str body, struct coordinate_info *out, struct err *err)
+{
+	struct coordinate_info info = { 0 };
+	int rc = fields_unpack(coordinate_fields, NULL, NULL, body, &info, err);
 
 	if (rc == 0)
 		*out = info;

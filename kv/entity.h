@@ -73,6 +73,11 @@ struct check_info {
 	struct str definition_json;   /* Definition as answers show it, raw JSON; empty: {} */
 };
 
+#define COORDINATE_DIMENSIONS 8
+struct coordinate_info { /* of an agent; seconds, error without a unit. Packed in billionths */
+	double vec[COORDINATE_DIMENSIONS], error, adjustment, height;
+};
+
 /* Text of the four states as Consul spells them: "passing", "warning", "critical",
  * "maintenance". */
 struct str check_status_text(enum check_status);
@@ -85,12 +90,15 @@ enum check_status check_status_of(struct str word);
 void node_pack(struct buf *b, const struct node_info *);
 void service_pack(struct buf *b, const struct service_info *);
 void check_pack(struct buf *b, const struct check_info *);
+void coordinate_pack(struct buf *b, const struct coordinate_info *); /* no value above 10^9 */
 
 /* Unpacking: strings point into body, arrays come from the arena. ERR_INPUT when malformed,
  * ERR_MEMORY when the arena is full. */
 int node_unpack(struct arena *, struct str body, struct node_info *out, struct err *);
 int service_unpack(struct arena *, struct str body, struct service_info *out, struct err *);
 int check_unpack(struct arena *, struct str body, struct check_info *out, struct err *);
+
+int coordinate_unpack(struct str body, struct coordinate_info *out, struct err *err);
 
 /* The same for a long life: all arrays lie in one allocation that the caller frees (NULL: none). */
 int node_unpack_owned(void **arrays, struct str body, struct node_info *out, struct err *err);

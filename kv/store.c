@@ -90,7 +90,7 @@ store_new(const struct store_config *config, struct now now)
 	s->catalog = catalog_new(s->watches, &s->index, s->cluster);
 	owner_epoch_begin(s->self, config->epoch);
 	step = catalog_step(s->catalog, now.wall_ms);
-	catalog_agent_set(&step, s->self, false);
+	catalog_agent_set(&step, s->self, AGENT_ALIVE);
 	return s;
 }
 

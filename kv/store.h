@@ -81,7 +81,12 @@ int store_mask(struct store *, struct now, const struct uuid *owner, uint16_t ki
 size_t store_assert_masked(struct store *, struct now);
 
 /* Membership, as gossip reports it. Only records of members are shown. */
-enum store_member_state { STORE_MEMBER_ALIVE, STORE_MEMBER_FAILED, STORE_MEMBER_GONE };
+enum store_member_state {
+	STORE_MEMBER_ALIVE,
+	STORE_MEMBER_FAILED,
+	STORE_MEMBER_GONE,
+	STORE_MEMBER_KEPT, /* failed, and shown all the same; its serfHealth passes and says so */
+};
 /* GONE: left, reaped or pruned: its records go, and a certificate (id, epoch) keeps what is at
  * or below that epoch away until `certificate_until` (0: none). */
 void store_member(struct store *, struct now, const struct uuid *id, enum store_member_state,

@@ -22,6 +22,7 @@
 
 enum watch_kind {
 	WATCH_NODES,          /* name empty. /v1/catalog/nodes */
+	WATCH_COORDINATES,    /* name empty. /v1/coordinate/nodes */
 	WATCH_SERVICES,       /* name empty. /v1/catalog/services: names and tags */
 	WATCH_SERVICE,        /* name of a service. /v1/catalog/service/X */
 	WATCH_SERVICE_HEALTH, /* /v1/health/service/X: instances with nodes and checks */
@@ -30,6 +31,7 @@ enum watch_kind {
 	WATCH_NODE_CHECKS,    /* /v1/health/node/X */
 	WATCH_STATE,          /* "any" or a status. /v1/health/state/X */
 	WATCH_AGENT_SERVICE,  /* id of a local service. /v1/agent/service/ID?hash= */
+	WATCH_EVENTS,         /* name empty. /v1/event/list */
 	WATCH_KEY,            /* a key. /v1/kv/X */
 	WATCH_KEY_PREFIX,     /* what keys begin with, also empty. /v1/kv/X?recurse, ?keys */
 	WATCH_SESSIONS,       /* name empty. /v1/session/list */

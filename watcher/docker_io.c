@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/curl_io.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -43,8 +44,8 @@ struct docker_io {
 	struct docker *docker;
 	void (*on_news)(void *);
 	void *arg;
-	CURLM *multi;
-	struct event *curl_timer, *core_timer;
+	struct curl_io *curl;
+	struct event *core_timer;
 	struct transfer_list transfers;
 	bool unix_socket, tls, pumping;
 	char *url;   /* "http://10.0.0.1:2375", for a unix socket "http://docker" */
@@ -53,7 +54,7 @@ struct docker_io {
 	char *shown; /* the endpoint as given, for the log */
 };
 
-static void docker_io_pump(struct docker_io *);
+static void docker_io_pump(void *arg); /* a struct docker_io */
 
 /* Finding the engine. */
 
@@ -158,7 +159,7 @@ transfer_free(struct transfer *t)
 {
 	TAILQ_REMOVE(&t->io->transfers, t, link);
 	if (t->easy != NULL) {
-		curl_multi_remove_handle(t->io->multi, t->easy);
+		curl_multi_remove_handle(curl_io_multi(t->io->curl), t->easy);
 		curl_easy_cleanup(t->easy);
 	}
 	buf_done(&t->body);
@@ -265,7 +266,8 @@ transfer_start(struct docker_io *io, const struct docker_action *a)
 	buf_init(&t->body, t->stream ? DOCKER_IO_ERROR_MAX : a->body_max);
 	TAILQ_INSERT_TAIL(&io->transfers, t, link);
 	t->easy = transfer_easy(t, a->path);
-	if (t->easy == NULL || curl_multi_add_handle(io->multi, t->easy) != CURLM_OK) {
+	if (t->easy == NULL ||
+	    curl_multi_add_handle(curl_io_multi(io->curl), t->easy) != CURLM_OK) {
 		log_error("docker", "request cannot be made path=" STR_FMT, STR_ARG(a->path));
 		docker_lost(io->docker, docker_io_now(), STR("out of memory"));
 		transfer_free(t);
@@ -328,68 +330,7 @@ docker_io_close_all(struct docker_io *io)
 		transfer_free(t);
 }
 
-/* What libcurl wants of libevent. */
-
-static void
-docker_io_on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	struct docker_io *io = arg;
-	int mask =
-	    (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-	int running;
-
-	curl_multi_socket_action(io->multi, fd, mask, &running);
-	docker_io_pump(io);
-}
-
-/* `socket_data` is the event that watches the socket; we own it. */
-static int
-docker_io_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_data)
-{
-	struct docker_io *io = arg;
-	struct event *ev = socket_data;
-	int events = EV_PERSIST;
-
-	(void)easy;
-	if (ev != NULL)
-		event_free(ev);
-	if (what == CURL_POLL_REMOVE) {
-		curl_multi_assign(io->multi, fd, NULL);
-		return 0;
-	}
-	events |= what & CURL_POLL_IN ? EV_READ : 0;
-	events |= what & CURL_POLL_OUT ? EV_WRITE : 0;
-	ev = event_new(io->base, fd, (short)events, docker_io_on_socket, io);
-	if (ev != NULL)
-		event_add(ev, NULL);
-	curl_multi_assign(io->multi, fd, ev);
-	return 0;
-}
-
-static void
-docker_io_on_curl_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct docker_io *io = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	curl_multi_socket_action(io->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	docker_io_pump(io);
-}
-
-static int
-docker_io_set_timer(CURLM *multi, long wait_ms, void *arg)
-{
-	struct docker_io *io = arg;
-
-	(void)multi;
-	if (wait_ms < 0)
-		evtimer_del(io->curl_timer);
-	else
-		docker_io_arm(io->curl_timer, wait_ms * NSEC_MS);
-	return 0;
-}
+/* Time. */
 
 static void
 docker_io_on_core_timer(evutil_socket_t fd, short what, void *arg)
@@ -407,7 +348,7 @@ docker_io_reap(struct docker_io *io)
 	CURLMsg *m;
 	int left;
 
-	while ((m = curl_multi_info_read(io->multi, &left)) != NULL) {
+	while ((m = curl_multi_info_read(curl_io_multi(io->curl), &left)) != NULL) {
 		struct transfer *t;
 		CURLcode result = m->data.result;
 
@@ -432,8 +373,9 @@ docker_io_act(struct docker_io *io, const struct docker_action *a)
 
 /* Ended transfers, due timers, actions, news, until all is quiet. */
 static void
-docker_io_pump(struct docker_io *io)
+docker_io_pump(void *arg)
 {
+	struct docker_io *io = arg;
 	struct docker_action a;
 	bool acted;
 	nsec at;
@@ -487,19 +429,15 @@ docker_io_new(struct event_base *base, struct docker *docker,
 	if (rc < 0)
 		goto out;
 	/* Without TLS nothing global is needed, and OpenSSL's tables stay out of memory. */
-	curl_global_init(io->tls ? CURL_GLOBAL_SSL : CURL_GLOBAL_NOTHING);
-	io->multi = curl_multi_init();
-	io->curl_timer = evtimer_new(base, docker_io_on_curl_timer, io);
+	io->curl =
+	    curl_io_new(base, io->tls ? CURL_GLOBAL_SSL : CURL_GLOBAL_NOTHING, docker_io_pump, io);
 	io->core_timer = evtimer_new(base, docker_io_on_core_timer, io);
-	if (io->multi == NULL || io->curl_timer == NULL || io->core_timer == NULL) {
+	if (io->curl == NULL || io->core_timer == NULL) {
 		rc = err_set(err, ERR_MEMORY, "docker client: out of memory");
 		goto out;
 	}
-	curl_multi_setopt(io->multi, CURLMOPT_SOCKETFUNCTION, docker_io_watch);
-	curl_multi_setopt(io->multi, CURLMOPT_SOCKETDATA, io);
-	curl_multi_setopt(io->multi, CURLMOPT_TIMERFUNCTION, docker_io_set_timer);
-	curl_multi_setopt(io->multi, CURLMOPT_TIMERDATA, io);
-	curl_multi_setopt(io->multi, CURLMOPT_MAXCONNECTS, DOCKER_IO_IDLE_CONNECTIONS);
+	curl_multi_setopt(
+	    curl_io_multi(io->curl), CURLMOPT_MAXCONNECTS, DOCKER_IO_IDLE_CONNECTIONS);
 	docker_io_arm(io->core_timer, 0); /* the first actions, from the loop */
 	log_info("docker", "watching containers endpoint=%s", io->shown);
 	*out = io;
@@ -515,12 +453,7 @@ docker_io_free(struct docker_io *io)
 	if (io == NULL)
 		return;
 	docker_io_close_all(io);
-	if (io->multi != NULL) {
-		curl_multi_cleanup(io->multi); /* takes back its sockets' events */
-		curl_global_cleanup();
-	}
-	if (io->curl_timer != NULL)
-		event_free(io->curl_timer);
+	curl_io_free(io->curl);
 	if (io->core_timer != NULL)
 		event_free(io->core_timer);
 	free(io->url);

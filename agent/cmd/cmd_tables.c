@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cmd/client.h"
 #include "agent/cmd/commands.h"
 #include "agent/describe.h"
 
@@ -52,11 +53,26 @@ tables_commands(struct buf *b)
 			buf_addf(b, ".TP\n.B %s\n%s\n", c->name, c->help);
 }
 
+static void
+tables_command_flags(struct buf *b)
+{
+	for (size_t i = 0; usages[i] != NULL; i++)
+		usage_man(b, usages[i]);
+}
+
+static void
+tables_client_flags(struct buf *b)
+{
+	flags_man(b, client_flags_table);
+}
+
 static const struct {
 	const char *name;
 	void (*print)(struct buf *);
 } tables[] = {
 	{ "commands", tables_commands },
+	{ "command-flags", tables_command_flags },
+	{ "client-flags", tables_client_flags },
 	{ "flags", tables_flags },
 	{ "docker", tables_docker },
 	{ "ignored-flags", tables_ignored_flags },

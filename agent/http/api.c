@@ -55,6 +55,13 @@ reply_true(struct http_reply *reply)
 	jw_bool(reply_json(reply), true);
 }
 
+uint64_t
+api_later(struct api *api, struct http_reply *reply)
+{
+	reply->later = ++api->tickets;
+	return reply->later;
+}
+
 void
 api_changed(struct api *api)
 {
@@ -176,12 +183,6 @@ selection_reads(struct api *api, const struct http_request *req, struct http_rep
 {
 	if (s->meta_count > 0)
 		reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
-}
-
-bool
-selection_in_turn(const struct selection *s, unsigned turn, const struct node_info *n)
-{
-	return turn == (s->near.n > 0 && !str_eq_nocase(n->name, s->near) ? 1u : 0u);
 }
 
 struct catalog_name *

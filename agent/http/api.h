@@ -3,23 +3,46 @@
 #ifndef AGENT_HTTP_API_H
 #define AGENT_HTTP_API_H
 
+#include "agent/events.h"
 #include "agent/http/http.h"
 #include "agent/local.h"
 #include "agent/options.h"
+#include "agent/pool.h"
 #include "base/rng.h"
+#include "gossip/coordinate.h"
 #include "kv/store.h"
 
 #define API_CACHED_SEEN_MAX 256 /* a power of two */
 
+/* What handlers ask of the agent around them, where asking the pool itself is not enough. A
+ * function that is NULL is refused to clients. An answer may come from within the call. */
+struct api_ops {
+	/* Sends the answer that was put off under a ticket: http_server_finish(). */
+	void (*finish)(void *arg, uint64_t ticket, const struct http_reply *);
+	/* Joins HOST, HOST:PORT, ADDRESS or [V6]:PORT; api_joined() tells what came of it. */
+	void (*join)(void *arg, struct now, struct str target, uint64_t ticket);
+	/* Leaves the pool in good order; api_left() when that is through, then the process ends. */
+	void (*leave)(void *arg, struct now, uint64_t ticket);
+	void *arg;
+};
+
+#define API_KEYRINGS_MAX 16 /* keyring requests under way */
+
 struct api {
 	struct store *store;
 	struct local *local;
+	struct pool *pool;     /* NULL: this agent is alone */
+	struct events *events; /* NULL: none are kept */
+	struct api_ops ops;
+	uint64_t tickets;                                   /* given out: api_later() */
+	struct keyring_request *keyrings[API_KEYRINGS_MAX]; /* owned; api_pool_done() */
 	struct external *external; /* records of nodes that are no agents; NULL: none here */
 	const struct options *options;
 	const struct identity *identity;
 	struct rng rng;
 	bool ready; /* RULES 13 */
-	/* called after a handler changed the store, so that woken queries run in this turn */
+	/* called after a handler changed the store or fed the pool, so that woken queries run and
+	 * the pool's actions are carried out in this turn */
 	void (*changed)(void *arg);
 	void *changed_arg;
 	/* hashes of ?cached queries asked before, which then are answered X-Cache: HIT */
@@ -41,7 +64,10 @@ void reply_err(struct http_reply *, const struct err *);
 void reply_decode_failed(struct http_reply *, const struct err *);
 void reply_true(struct http_reply *); /* the JSON value true */
 
-/* The store was changed: lets woken queries run. */
+/* Puts the answer off: it comes by api->ops.finish() under the ticket that is returned. */
+uint64_t api_later(struct api *, struct http_reply *);
+
+/* The store was changed, or the pool was fed: lets woken queries run. */
 void api_changed(struct api *);
 
 /* ?cached: X-Cache and Age. Answers are always fresh here; a query asked before counts as a
@@ -52,13 +78,16 @@ void reply_cached(struct api *, const struct http_request *, struct http_reply *
 bool bool_parse(struct str, bool *out);
 
 /* Which entries of the catalog a query asks for: ?tag= and ?node-meta= (repeated: all must
- * match), ?near= (its node's entries first). */
+ * match), ?near= (in order of the round-trip time from that node). */
+struct near_entry;
 struct selection {
 	struct str *tags;
 	size_t tag_count;
 	struct pair *meta;
 	size_t meta_count;
 	struct str near;
+	const struct near_entry *sorted; /* NULL: the catalog's own order */
+	size_t sorted_count, sorted_at;
 };
 /* False with an error reply when the arena is full. */
 bool selection_read(
@@ -68,9 +97,19 @@ bool selection_has_tags(const struct selection *, const struct service_info *);
 /* Where the answer shows no nodes but their meta decides: it is read too. */
 void selection_reads(
     struct api *, const struct http_request *, struct http_reply *, const struct selection *);
-/* Lists are written in this many turns; whether a node's entries belong to one. */
-#define SELECTION_TURNS 2u
-bool selection_in_turn(const struct selection *, unsigned turn, const struct node_info *);
+/* Before one walk over all nodes, or over the instances of a name (NULL: none): puts them in the
+ * order of ?near=. False with an error reply when the arena is full. */
+bool selection_sort_nodes(const struct api *, const struct http_request *, struct selection *,
+    struct http_reply *);
+bool selection_sort_instances(const struct api *, const struct http_request *, struct selection *,
+    const struct catalog_name *, struct http_reply *);
+/* The walk; NULL starts and ends it. */
+const struct catalog_node *selection_node_next(struct selection *, const struct catalog *,
+    const struct catalog_node *);
+const struct catalog_service *selection_instance_next(struct selection *,
+    const struct catalog_name *, const struct catalog_service *);
+/* Where a node is, as the catalog knows it and reckons with it; false: it does not. */
+bool near_coordinate(const struct catalog_node *, struct serf_coordinate *out);
 
 /* A service by its name in any case; the exact spelling wins. NULL: none. */
 struct catalog_name *api_name_find(const struct api *, struct str name);

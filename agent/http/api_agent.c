@@ -1,45 +1,17 @@
-/* agent/http/api_agent.c -- /v1/agent: the agent itself, its members, node maintenance, and the
- * health of its services as one status.
+/* agent/http/api_agent.c -- /v1/agent: the agent itself, node maintenance, and the health of its
+ * services as one status.
  */
 #include "agent/http/api_handlers.h"
 #include "agent/http/maintenance.h"
+#include "agent/http/member.h"
 #include "agent/http/render.h"
 #include "agent/identity.h"
 #include "config.h"
-
-/* A number as text: below Stats everything is a string. */
-static void
-stat_number(struct jw *w, const char *key, uint64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-	jw_kstr(w, key, str_of(text));
-}
-
-static void
-stat_flag(struct jw *w, const char *key, bool flag)
-{
-	jw_kstr(w, key, flag ? STR("true") : STR("false"));
-}
 
 static struct str
 own_address(const struct api *api, char text[ADDR_TEXT_MAX])
 {
 	return str_of(addr_format_ip(&api->options->advertise_addr, text));
-}
-
-static uint16_t
-port_or(int64_t port, uint16_t otherwise)
-{
-	return port > 0 ? (uint16_t)port : otherwise;
-}
-
-/* In Consul -dev is a server too. */
-static bool
-is_server(const struct options *o)
-{
-	return o->server || o->dev;
 }
 
 static void
@@ -54,7 +26,7 @@ render_config(struct jw *w, const struct api *api)
 	jw_kstr(w, "NodeName", o->node_name);
 	jw_kstr(w, "NodeID", str_of(uuid_format(&api->identity->id, id)));
 	jw_kstr(w, "Revision", STR(PACKAGE_NAME));
-	jw_kbool(w, "Server", is_server(o));
+	jw_kbool(w, "Server", api_is_server(o));
 	jw_kstr(w, "Version", STR(PACKAGE_VERSION));
 	jw_object_end(w);
 }
@@ -78,50 +50,8 @@ render_debug_config(struct jw *w, const struct api *api)
 	jw_ki64(w, "HTTPPort", o->http_port);
 	jw_kstr(w, "NodeName", o->node_name);
 	jw_ki64(w, "SerfPortLAN", o->serf_port);
-	jw_kbool(w, "ServerMode", is_server(o));
+	jw_kbool(w, "ServerMode", api_is_server(o));
 	jw_ki64(w, "ServerPort", o->server_port);
-	jw_object_end(w);
-}
-
-static void
-render_tags(struct jw *w, const struct api *api)
-{
-	const struct options *o = api->options;
-	char id[UUID_TEXT_LEN + 1];
-
-	jw_object(w);
-	jw_kstr(w, "build", STR(PACKAGE_VERSION ":" PACKAGE_NAME));
-	jw_kstr(w, "dc", o->datacenter);
-	jw_kstr(w, "id", str_of(uuid_format(&api->identity->id, id)));
-	if (is_server(o))
-		stat_number(w, "port", port_or(o->server_port, 8300));
-	jw_kstr(w, "role", is_server(o) ? STR("consul") : STR("node"));
-	jw_kstr(w, "segment", STR_NONE);
-	jw_kstr(w, "vsn", STR("2"));
-	jw_kstr(w, "vsn_max", STR("3"));
-	jw_kstr(w, "vsn_min", STR("2"));
-	jw_object_end(w);
-}
-
-/* This agent as a member: alive, with the protocol numbers of Serf's pool. */
-static void
-render_member(struct jw *w, const struct api *api)
-{
-	char address[ADDR_TEXT_MAX];
-
-	jw_object(w);
-	jw_kstr(w, "Name", api->options->node_name);
-	jw_kstr(w, "Addr", own_address(api, address));
-	jw_ku64(w, "Port", port_or(api->options->serf_port, 8301));
-	jw_key(w, STR("Tags"));
-	render_tags(w, api);
-	jw_ku64(w, "Status", 1);
-	jw_ku64(w, "ProtocolMin", 1);
-	jw_ku64(w, "ProtocolMax", 5);
-	jw_ku64(w, "ProtocolCur", 2);
-	jw_ku64(w, "DelegateMin", 2);
-	jw_ku64(w, "DelegateMax", 5);
-	jw_ku64(w, "DelegateCur", 4);
 	jw_object_end(w);
 }
 
@@ -176,7 +106,11 @@ render_stats(struct jw *w, const struct api *api, struct arena *arena)
 	stat_number(w, "known_datacenters", 1);
 	stat_flag(w, "leader", leader.n > 0);
 	jw_kstr(w, "leader_addr", leader);
-	stat_flag(w, "server", is_server(api->options));
+	stat_flag(w, "server", api_is_server(api->options));
+	jw_object_end(w);
+	jw_key(w, STR("muster"));
+	jw_object(w);
+	render_stats_muster(w, api);
 	jw_object_end(w);
 	jw_key(w, STR("runtime"));
 	jw_object(w);
@@ -185,10 +119,7 @@ render_stats(struct jw *w, const struct api *api, struct arena *arena)
 	jw_object_end(w);
 	jw_key(w, STR("serf_lan"));
 	jw_object(w);
-	stat_number(w, "failed", 0);
-	stat_number(w, "health_score", 0);
-	stat_number(w, "left", 0);
-	stat_number(w, "members", 1);
+	render_stats_serf(w, api);
 	jw_object_end(w);
 	jw_object_end(w);
 }
@@ -197,6 +128,7 @@ render_stats(struct jw *w, const struct api *api, struct arena *arena)
 void
 api_agent_self(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
+	static const struct serf_coordinate nowhere = { .error = 1.5, .height = 1e-5 };
 	struct jw *w = reply_json(reply);
 
 	jw_object(w);
@@ -205,10 +137,10 @@ api_agent_self(struct api *api, const struct http_request *req, struct http_repl
 	jw_key(w, STR("DebugConfig"));
 	render_debug_config(w, api);
 	jw_key(w, STR("Coord"));
-	jw_raw(w, STR("{\"Vec\":[0,0,0,0,0,0,0,0],\"Error\":1.5,\"Adjustment\":0,"
-		      "\"Height\":0.00001}"));
+	render_coordinate(
+	    w, api->pool == NULL ? &nowhere : coordinates_ours(pool_coordinates(api->pool)));
 	jw_key(w, STR("Member"));
-	render_member(w, api);
+	render_member_self(w, api, req->arena);
 	jw_key(w, STR("Stats"));
 	render_stats(w, api, req->arena);
 	jw_key(w, STR("Meta"));
@@ -220,22 +152,6 @@ api_agent_self(struct api *api, const struct http_request *req, struct http_repl
 	}
 	jw_object_end(w);
 	jw_object_end(w);
-}
-
-void
-api_agent_members(struct api *api, const struct http_request *req, struct http_reply *reply)
-{
-	struct str segment = request_param(req, STR("segment"));
-	struct jw *w;
-
-	if (segment.n > 0 && !str_eq(segment, STR("_all"))) {
-		reply_error(reply, 500, "Network segments are not supported");
-		return;
-	}
-	w = reply_json(reply);
-	jw_array(w);
-	render_member(w, api);
-	jw_array_end(w);
 }
 
 void

@@ -27,23 +27,20 @@ void
 api_catalog_nodes(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	const struct catalog *catalog = store_catalog(api->store);
+	const struct catalog_node *n = NULL;
 	struct selection sel;
 	struct filter *filter;
 	struct jw *w;
 
 	if (reply_wrong_dc(api, req, reply) || !selection_read(api, req, &sel, reply) ||
-	    !filter_read(req, &filter_nodes, &filter, reply))
+	    !filter_read(req, &filter_nodes, &filter, reply) ||
+	    !selection_sort_nodes(api, req, &sel, reply))
 		return;
 	w = reply_json(reply);
 	jw_array(w);
-	for (unsigned turn = 0; turn < SELECTION_TURNS; turn++) {
-		struct catalog_node *n = NULL;
-
-		while ((n = catalog_node_next(catalog, n)) != NULL)
-			if (selection_in_turn(&sel, turn, &n->info) &&
-			    selection_has_node(&sel, &n->info) && filter_has_node(filter, n))
-				render_node(w, n);
-	}
+	while ((n = selection_node_next(&sel, catalog, n)) != NULL)
+		if (selection_has_node(&sel, &n->info) && filter_has_node(filter, n))
+			render_node(w, n);
 	jw_array_end(w);
 	if (!filter_done(filter, reply))
 		return;
@@ -139,6 +136,7 @@ api_catalog_services(struct api *api, const struct http_request *req, struct htt
 void
 api_catalog_service(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
+	const struct catalog_service *s = NULL;
 	struct catalog_name *name;
 	struct selection sel;
 	struct filter *filter;
@@ -152,17 +150,14 @@ api_catalog_service(struct api *api, const struct http_request *req, struct http
 	    !filter_read(req, &filter_instances, &filter, reply))
 		return;
 	name = api_name_find(api, req->tail);
+	if (!selection_sort_instances(api, req, &sel, name, reply))
+		return;
 	w = reply_json(reply);
 	jw_array(w);
-	for (unsigned turn = 0; name != NULL && turn < SELECTION_TURNS; turn++) {
-		struct catalog_service *s = NULL;
-
-		while ((s = catalog_instance_next(name, s)) != NULL)
-			if (selection_in_turn(&sel, turn, &s->node->info) &&
-			    selection_has_node(&sel, &s->node->info) &&
-			    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
-				render_instance(w, s);
-	}
+	while ((s = selection_instance_next(&sel, name, s)) != NULL)
+		if (selection_has_node(&sel, &s->node->info) &&
+		    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
+			render_instance(w, s);
 	jw_array_end(w);
 	if (!filter_done(filter, reply))
 		return;

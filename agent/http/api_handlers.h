@@ -1,7 +1,8 @@
 /* agent/http/api_handlers.h -- every handler of the API, for the table of routes.
  *
- * Each belongs to the file of its name: api_catalog.c, api_health.c, api_agent.c,
- * api_agent_service.c, api_agent_check.c, api_status.c.
+ * Each belongs to the file of its name: api_catalog.c, api_health.c, api_coordinate.c, api_agent.c,
+ * api_agent_service.c, api_agent_check.c, api_agent_pool.c, api_event.c, api_keyring.c,
+ * api_status.c.
  */
 #ifndef AGENT_HTTP_API_HANDLERS_H
 #define AGENT_HTTP_API_HANDLERS_H
@@ -15,13 +16,20 @@ http_handler api_catalog_datacenters, api_catalog_nodes, api_catalog_services, a
 
 http_handler api_health_node, api_health_checks, api_health_service, api_health_state;
 
-http_handler api_agent_self, api_agent_members, api_agent_maintenance, api_agent_health_id,
-    api_agent_health_name;
+http_handler api_coordinate_nodes, api_coordinate_node, api_coordinate_datacenters;
+
+http_handler api_agent_self, api_agent_maintenance, api_agent_health_id, api_agent_health_name;
+
+http_handler api_agent_members, api_agent_join, api_agent_leave, api_agent_force_leave;
 
 http_handler api_agent_services, api_agent_service, api_agent_service_register,
     api_agent_service_deregister, api_agent_service_maintenance;
 
 http_handler api_agent_checks, api_agent_check_register, api_agent_check_deregister,
     api_agent_check_pass, api_agent_check_warn, api_agent_check_fail, api_agent_check_update;
+
+http_handler api_event_fire, api_event_list;
+
+http_handler api_keyring_list, api_keyring_install, api_keyring_use, api_keyring_remove;
 
 #endif

@@ -45,6 +45,7 @@ api_health_node(struct api *api, const struct http_request *req, struct http_rep
 void
 api_health_checks(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
+	const struct catalog_service *s = NULL;
 	struct catalog_name *name;
 	struct selection sel;
 	struct filter *filter;
@@ -53,21 +54,18 @@ api_health_checks(struct api *api, const struct http_request *req, struct http_r
 	if (!health_begin(api, req, reply, "Missing service name", &filter_checks, &sel, &filter))
 		return;
 	name = api_name_find(api, req->tail);
+	if (!selection_sort_instances(api, req, &sel, name, reply))
+		return;
 	w = reply_json(reply);
 	jw_array(w);
-	for (unsigned turn = 0; name != NULL && turn < SELECTION_TURNS; turn++) {
-		struct catalog_service *s = NULL;
+	while ((s = selection_instance_next(&sel, name, s)) != NULL) {
+		struct catalog_check *c = NULL;
 
-		while ((s = catalog_instance_next(name, s)) != NULL) {
-			struct catalog_check *c = NULL;
-
-			if (!selection_in_turn(&sel, turn, &s->node->info) ||
-			    !selection_has_node(&sel, &s->node->info))
-				continue;
-			while ((c = catalog_service_check_next(s, c)) != NULL)
-				if (filter_has_check(filter, c))
-					render_check(w, c);
-		}
+		if (!selection_has_node(&sel, &s->node->info))
+			continue;
+		while ((c = catalog_service_check_next(s, c)) != NULL)
+			if (filter_has_check(filter, c))
+				render_check(w, c);
 	}
 	jw_array_end(w);
 	if (!filter_done(filter, reply))
@@ -114,6 +112,7 @@ passing_read(const struct http_request *req, bool *out, struct http_reply *reply
 void
 api_health_service(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
+	const struct catalog_service *s = NULL;
 	struct catalog_name *name;
 	struct selection sel;
 	struct filter *filter;
@@ -125,18 +124,15 @@ api_health_service(struct api *api, const struct http_request *req, struct http_
 	    !passing_read(req, &passing, reply))
 		return;
 	name = api_name_find(api, req->tail);
+	if (!selection_sort_instances(api, req, &sel, name, reply))
+		return;
 	w = reply_json(reply);
 	jw_array(w);
-	for (unsigned turn = 0; name != NULL && turn < SELECTION_TURNS; turn++) {
-		struct catalog_service *s = NULL;
-
-		while ((s = catalog_instance_next(name, s)) != NULL)
-			if ((!passing || s->health == CHECK_PASSING) &&
-			    selection_in_turn(&sel, turn, &s->node->info) &&
-			    selection_has_node(&sel, &s->node->info) &&
-			    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
-				health_entry(w, s);
-	}
+	while ((s = selection_instance_next(&sel, name, s)) != NULL)
+		if ((!passing || s->health == CHECK_PASSING) &&
+		    selection_has_node(&sel, &s->node->info) &&
+		    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
+			health_entry(w, s);
 	jw_array_end(w);
 	if (!filter_done(filter, reply))
 		return;
@@ -148,30 +144,27 @@ void
 api_health_state(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	const struct catalog *catalog = store_catalog(api->store);
+	const struct catalog_node *n = NULL;
 	struct selection sel;
 	struct filter *filter;
 	struct jw *w;
 	bool any;
 
-	if (!health_begin(api, req, reply, "Missing check state", &filter_checks, &sel, &filter))
+	if (!health_begin(api, req, reply, "Missing check state", &filter_checks, &sel, &filter) ||
+	    !selection_sort_nodes(api, req, &sel, reply))
 		return;
 	any = str_eq(req->tail, STR("any"));
 	w = reply_json(reply);
 	jw_array(w);
-	for (unsigned turn = 0; turn < SELECTION_TURNS; turn++) {
-		struct catalog_node *n = NULL;
+	while ((n = selection_node_next(&sel, catalog, n)) != NULL) {
+		struct catalog_check *c = NULL;
 
-		while ((n = catalog_node_next(catalog, n)) != NULL) {
-			struct catalog_check *c = NULL;
-
-			if (!selection_in_turn(&sel, turn, &n->info) ||
-			    !selection_has_node(&sel, &n->info))
-				continue;
-			while ((c = catalog_check_next(n, c)) != NULL)
-				if ((any || str_eq(c->info.status, req->tail)) &&
-				    filter_has_check(filter, c))
-					render_check(w, c);
-		}
+		if (!selection_has_node(&sel, &n->info))
+			continue;
+		while ((c = catalog_check_next(n, c)) != NULL)
+			if ((any || str_eq(c->info.status, req->tail)) &&
+			    filter_has_check(filter, c))
+				render_check(w, c);
 	}
 	jw_array_end(w);
 	if (!filter_done(filter, reply))

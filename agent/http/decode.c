@@ -211,3 +211,24 @@ decode_check_update(struct arena *arena, struct str body, struct check_update *o
 		*out = u;
 	return rc;
 }
+
+static const struct field key_fields[] = {
+	{ "Key", read_str, 0, FIELD_NO_OFFSET, FIELD_NO_OFFSET },
+	FIELD_UNUSED("Token"),
+	FIELD_UNUSED("RelayFactor"),
+	FIELD_UNUSED("LocalOnly"),
+	FIELDS_END,
+};
+
+int
+decode_key(struct arena *arena, struct str body, struct str *out, struct err *err)
+{
+	struct decoder d = { arena, err };
+	json_t *v = NULL;
+	int rc = decode_body(body, &v, err);
+
+	if (rc == 0)
+		rc = decode_object(&d, v, "keyring", key_fields, out);
+	json_decref(v);
+	return rc;
+}

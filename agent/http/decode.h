@@ -1,4 +1,4 @@
-/* agent/http/decode.h -- JSON bodies of the register calls, read as Consul's own decoder does.
+/* agent/http/decode.h -- JSON bodies of requests, read as Consul's own decoder does.
  *
  * The first value of the body counts, what follows it is ignored. Keys match in any case, and
  * where Consul takes them in snake case too. null is "not given". A key that is not known is an
@@ -31,6 +31,9 @@ struct check_update {
 	struct str status, output;
 };
 int decode_check_update(struct arena *, struct str body, struct check_update *out, struct err *);
+
+/* POST, PUT, DELETE /v1/operator/keyring: the key, as it is given. */
+int decode_key(struct arena *, struct str body, struct str *out, struct err *);
 
 /* PUT /v1/catalog/register. As given, but for weights of 1 and 1; the single Check is the last of
  * the checks. */

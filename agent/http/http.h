@@ -2,7 +2,8 @@
  *
  * A handler is a function from the agent's state and a request to a reply; it does no I/O and
  * frees nothing. Blocking queries need no code in it: it says which scopes it has read
- * (reply_reads) and the server runs it again when one of them has changed.
+ * (reply_reads) and the server runs it again when one of them has changed. What the agent has to
+ * find out first (join, keyring) is answered later, under a ticket (api_later).
  */
 #ifndef AGENT_HTTP_HTTP_H
 #define AGENT_HTTP_HTTP_H
@@ -34,6 +35,7 @@ struct http_header {
 #define HTTP_QUERY_PARAMS_MAX 128
 #define HTTP_WAIT_DEFAULT (5 * NSEC_MIN)
 #define HTTP_WAIT_MAX (10 * NSEC_MIN)
+#define HTTP_LATER_MAX (60 * NSEC_SEC) /* the longest an answer may be put off */
 
 /* Everything points into the connection's buffer or the arena; lives until the reply is made. */
 struct http_request {
@@ -85,7 +87,10 @@ struct http_reply {
 	struct jw json;           /* writes to body; pretty when asked for */
 	struct http_header extra[8]; /* further headers; from the request's arena or static */
 	size_t extra_count;
+	uint64_t later;           /* a ticket: the answer comes by http_server_finish(), nothing of
+	                           * this one is sent; 0: this is the answer */
 	bool indexed;             /* X-Consul-Index, -KnownLeader, -LastContact belong to it */
+	bool index_exact;         /* the index is no order: only the very same one waits */
 	uint64_t index;
 	struct watch_key reads[WATCH_KEYS_MAX]; /* in the request's arena */
 	size_t read_count;

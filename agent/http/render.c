@@ -253,3 +253,21 @@ render_agent_health_check(struct jw *w, const struct local_check *c, struct str 
 	render_indexes(w, 0, 0);
 	jw_object_end(w);
 }
+
+void
+render_coordinate(struct jw *w, const struct serf_coordinate *c)
+{
+	jw_object(w);
+	jw_key(w, STR("Vec"));
+	jw_array(w);
+	for (int i = 0; i < SERF_COORDINATE_DIMENSIONS; i++)
+		jw_f64(w, c->vec[i]);
+	jw_array_end(w);
+	jw_key(w, STR("Error"));
+	jw_f64(w, c->error);
+	jw_key(w, STR("Adjustment"));
+	jw_f64(w, c->adjustment);
+	jw_key(w, STR("Height"));
+	jw_f64(w, c->height);
+	jw_object_end(w);
+}

@@ -8,6 +8,7 @@
 
 #include "agent/local.h"
 #include "base/json.h"
+#include "gossip/serf_wire.h"
 #include "kv/catalog.h"
 
 /* Node of catalog/nodes, catalog/node, health/service. */
@@ -26,5 +27,8 @@ void render_agent_service(
 void render_agent_check(struct jw *, const struct local_check *, struct str node);
 /* Of agent/health/service, whose checks have a shape of their own. */
 void render_agent_health_check(struct jw *, const struct local_check *, struct str node);
+
+/* Coord of coordinate/nodes and agent/self. */
+void render_coordinate(struct jw *, const struct serf_coordinate *);
 
 #endif

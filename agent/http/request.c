@@ -158,6 +158,7 @@ reply_error(struct http_reply *rp, int status, const char *fmt, ...)
 	rp->status = status;
 	rp->content_type = "text/plain; charset=utf-8";
 	rp->indexed = rp->hash_blocking = false;
+	rp->later = 0;
 	rp->read_count = 0;
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);

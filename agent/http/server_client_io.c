@@ -38,10 +38,14 @@ client_unpark(struct client *c)
 
 	if (c->parked == NULL)
 		return;
-	watch_cancel(store_watches(s->api->store), &c->parked->waiter);
+	if (c->parked->ticket != 0) {
+		server_ticket_drop(s, c->parked);
+	} else {
+		watch_cancel(store_watches(s->api->store), &c->parked->waiter);
+		s->stats.parked--;
+	}
 	free(c->parked);
 	c->parked = NULL;
-	s->stats.parked--;
 }
 
 void
@@ -77,6 +81,17 @@ client_park(struct client *c, const struct http_reply *rp, nsec until)
 		s->stats.parked++;
 	}
 	watch_wait(store_watches(s->api->store), &c->parked->waiter, rp->reads, rp->read_count);
+}
+
+/* Holds the request whose answer comes under a ticket. */
+static void
+client_hold(struct client *c, uint64_t ticket, nsec until)
+{
+	c->parked = mem_new(struct parked);
+	c->parked->client = c;
+	c->parked->until = until;
+	c->parked->ticket = ticket;
+	server_ticket_put(c->server, c->parked);
 }
 
 static void
@@ -137,6 +152,13 @@ client_answer(struct client *c, struct http_request *rq, struct now now, bool en
 		client_park(c, &rp, d.terms.until);
 		return;
 	}
+	if (rp.later != 0 && s->stats.held < HTTP_LATER_HELD_MAX) {
+		client_unpark(c);
+		client_hold(c, rp.later, now.mono + s->config.later_max);
+		return;
+	}
+	if (rp.later != 0)
+		reply_error(&rp, 429, "Too many requests wait for this agent");
 	if (rp.status >= 400)
 		s->stats.errors++;
 	share_offer(s, rq, &rp);
@@ -261,12 +283,46 @@ client_rerun(struct client *c, struct now now, bool ended)
 }
 
 void
+client_finish(
+    struct client *c, struct now now, int status, const char *content_type, struct str body)
+{
+	struct http_server *s = c->server;
+	struct http_request *rq = http_conn_request(c->conn, now);
+	struct http_reply rp;
+
+	client_unpark(c);
+	if (s->stopping)
+		http_conn_stop(c->conn);
+	if (status >= 400)
+		s->stats.errors++;
+	if (rq != NULL) {
+		share_forget(s);
+		reply_init(&rp, &s->body, false);
+		rp.status = status;
+		rp.content_type = content_type;
+		buf_add(rp.body, body);
+		http_conn_reply(c->conn, now, &rp, NULL);
+	}
+	client_go_on(c, now);
+}
+
+/* Whatever waits is answered without what it waited for. */
+void
+client_end_wait(struct client *c, struct now now, struct str why)
+{
+	if (c->parked->ticket == 0)
+		client_rerun(c, now, true);
+	else
+		client_finish(c, now, 500, "text/plain; charset=utf-8", why);
+}
+
+void
 client_expired(struct client *c, struct now now)
 {
 	if (client_deadline(c) > now.mono) {
 		server_due_set(c, client_deadline(c));
 	} else if (c->parked != NULL && c->parked->until <= now.mono) {
-		client_rerun(c, now, true);
+		client_end_wait(c, now, STR("The agent has not found an answer in time"));
 	} else {
 		c->server->stats.timeouts++;
 		http_conn_tick(c->conn, now);

@@ -1,5 +1,8 @@
 /* agent/http/server_io.c -- the server: its turns, deadlines, wakes and its end.
  *
+ * Answers that were put off are queued as they come and given at the end of a turn, since they
+ * may come before the handler that waits for them has returned.
+ *
  * Deadlines: a tree of clients by the moment they are due, and one timer for the first of them.
  * A deadline that moves away is not moved in the tree (that would cost on every request); when
  * the old one comes the client is put back with its real one.
@@ -47,6 +50,30 @@ server_due_set(struct client *c, nsec deadline)
 	RB_INSERT(client_tree, &c->server->due, c);
 }
 
+static int
+ticket_cmp(const struct parked *a, const struct parked *b)
+{
+	return a->ticket < b->ticket ? -1 : a->ticket > b->ticket;
+}
+
+RB_GENERATE_INTERNAL(ticket_tree, parked, ticket_link, ticket_cmp, static __attribute__((unused)))
+
+void
+server_ticket_put(struct http_server *s, struct parked *p)
+{
+	struct parked *other = RB_INSERT(ticket_tree, &s->tickets, p);
+
+	assert(other == NULL); /* each is given out once */
+	s->stats.held++;
+}
+
+void
+server_ticket_drop(struct http_server *s, struct parked *p)
+{
+	RB_REMOVE(ticket_tree, &s->tickets, p);
+	s->stats.held--;
+}
+
 static void
 server_timer_arm(struct http_server *s)
 {
@@ -76,6 +103,24 @@ wake_run(struct http_server *s)
 	s->share.blob = NULL;
 }
 
+static void
+finish_run(struct http_server *s)
+{
+	struct now now = loop_now();
+	struct finished *f;
+
+	while ((f = STAILQ_FIRST(&s->finished)) != NULL) {
+		struct parked key = { .ticket = f->ticket }, *p;
+
+		STAILQ_REMOVE_HEAD(&s->finished, link);
+		p = RB_FIND(ticket_tree, &s->tickets, &key);
+		if (p != NULL)
+			client_finish(
+			    p->client, now, f->status, f->content_type, str_mem(f->body, f->n));
+		free(f);
+	}
+}
+
 void
 server_turn_begin(struct http_server *s)
 {
@@ -86,7 +131,10 @@ server_turn_begin(struct http_server *s)
 void
 server_turn_end(struct http_server *s)
 {
-	while (s->wake_wanted) {
+	while (s->wake_wanted || !STAILQ_EMPTY(&s->finished)) {
+		finish_run(s);
+		if (!s->wake_wanted)
+			continue;
 		s->wake_wanted = false;
 		wake_run(s);
 	}
@@ -102,6 +150,25 @@ http_server_wake(struct http_server *s)
 	s->wake_wanted = true;
 	if (s->in_turn)
 		return; /* from within a handler: when it is done */
+	server_turn_begin(s);
+	server_turn_end(s);
+}
+
+void
+http_server_finish(struct http_server *s, uint64_t ticket, const struct http_reply *rp)
+{
+	struct str body = buf_str(rp->body);
+	struct finished *f = mem_zalloc(sizeof *f + body.n);
+
+	f->ticket = ticket;
+	f->status = rp->status;
+	f->content_type = rp->content_type;
+	f->n = body.n;
+	if (body.n > 0)
+		memcpy(f->body, body.p, body.n);
+	STAILQ_INSERT_TAIL(&s->finished, f, link);
+	if (s->in_turn)
+		return; /* the handler of this ticket may not be done yet */
 	server_turn_begin(s);
 	server_turn_end(s);
 }
@@ -131,6 +198,8 @@ http_server_new(struct event_base *base, struct api *api, const struct http_serv
 	s->base = base;
 	s->api = api;
 	s->config = *config;
+	if (s->config.later_max == 0)
+		s->config.later_max = HTTP_LATER_MAX;
 	s->spare_fd = -1;
 	s->work = http_work_new(
 	    &config->limits, http_routes, config->response_headers, config->response_header_count);
@@ -140,6 +209,8 @@ http_server_new(struct event_base *base, struct api *api, const struct http_serv
 	LIST_INIT(&s->clients);
 	RB_INIT(&s->due);
 	RB_INIT(&s->peers);
+	RB_INIT(&s->tickets);
+	STAILQ_INIT(&s->finished);
 	buf_init(&s->body, BODY_BYTES_MAX);
 	buf_init(&s->share.target, config->limits.head_max);
 	rc = server_listen(s, listen, count, err);
@@ -175,7 +246,7 @@ http_server_stopping(struct http_server *s)
 		next = LIST_NEXT(c, link);
 		http_conn_stop(c->conn);
 		if (c->parked != NULL)
-			client_rerun(c, now, true);
+			client_end_wait(c, now, STR("The agent is stopping"));
 		else
 			client_go_on(c, now);
 	}
@@ -186,6 +257,7 @@ http_server_stopping(struct http_server *s)
 void
 http_server_free(struct http_server *s)
 {
+	struct finished *f;
 	struct client *c;
 
 	if (s == NULL)
@@ -193,6 +265,10 @@ http_server_free(struct http_server *s)
 	server_listeners_close(s);
 	while ((c = LIST_FIRST(&s->clients)) != NULL)
 		client_free(c);
+	while ((f = STAILQ_FIRST(&s->finished)) != NULL) {
+		STAILQ_REMOVE_HEAD(&s->finished, link);
+		free(f);
+	}
 	blob_unref(s->share.blob);
 	buf_done(&s->share.target);
 	buf_done(&s->body);

@@ -1,7 +1,9 @@
 /* agent/http/server_io.h -- the shell: listeners, sockets and timers of the HTTP API.
  *
  * Runs connections (conn.h), finds the route (router.h), calls the handler, parks blocking
- * queries (wait.h) and runs them again when the store says so.
+ * queries (wait.h) and runs them again when the store says so. A request whose handler has put
+ * the answer off (reply->later) is held like a parked one: its connection waits, is let go when
+ * the client goes, and is answered 500 when HTTP_LATER_MAX is over.
  */
 #ifndef AGENT_HTTP_SERVER_IO_H
 #define AGENT_HTTP_SERVER_IO_H
@@ -17,6 +19,7 @@ struct http_server_config {
 	struct http_limits limits;
 	unsigned connections_max;            /* in all; 0: no limit */
 	unsigned connections_per_client_max; /* over it: 429 with a text; 0: no limit */
+	nsec later_max; /* the longest an answer may be put off; 0: HTTP_LATER_MAX */
 	const struct http_header *response_headers; /* added to every answer */
 	size_t response_header_count;
 };
@@ -40,10 +43,19 @@ void http_server_free(struct http_server *);
  * handler it only takes note: they run when the handler is done. */
 void http_server_wake(struct http_server *);
 
+#define HTTP_LATER_HELD_MAX 256 /* over it: 429, and what comes under the ticket is dropped */
+
+/* The answer to the request that was put off under this ticket: status, content type (static)
+ * and body (copied) count, the rest does not. Whose client has gone, or whose time is over, is not
+ * known any more: nothing happens. May be called at any time, also before the handler that
+ * gave the ticket out has returned. */
+void http_server_finish(struct http_server *, uint64_t ticket, const struct http_reply *);
+
 struct http_server_stats {
 	uint64_t requests, errors, refused, timeouts; /* errors: replies with status 400 and above */
 	uint64_t woken, shared; /* parked queries run again; of these answered with shared bytes */
 	size_t connections, parked;
+	size_t held; /* wait for an answer that was put off */
 };
 struct http_server_stats http_server_stats(const struct http_server *);
 

@@ -2,7 +2,8 @@
  * share.
  *
  * Everything runs in turns: an event comes in, its connection is served, and before the turn
- * ends the queries that it has woken run. server_turn_begin() and _end() enclose each one.
+ * ends the queries that it has woken run, and the answers that were put off and have come are
+ * given. server_turn_begin() and _end() enclose each one.
  */
 #ifndef AGENT_HTTP_SERVER_PRIVATE_H
 #define AGENT_HTTP_SERVER_PRIVATE_H
@@ -23,10 +24,22 @@ struct peer { /* how many connections one address has */
 };
 RB_HEAD(peer_tree, peer);
 
-struct parked { /* a blocked query */
+struct parked { /* a blocked query, or a request whose answer was put off */
 	struct waiter waiter;
 	struct client *client;
 	nsec until;
+	uint64_t ticket; /* 0: a blocked query */
+	RB_ENTRY(parked) ticket_link;
+};
+RB_HEAD(ticket_tree, parked);
+
+struct finished { /* an answer that was put off and now is there */
+	STAILQ_ENTRY(finished) link;
+	uint64_t ticket;
+	int status;
+	const char *content_type;
+	size_t n;
+	char body[];
 };
 
 struct client {
@@ -38,7 +51,7 @@ struct client {
 	int fd;
 	struct http_server *server;
 	struct http_conn *conn; /* owned */
-	struct parked *parked;  /* owned; NULL: no query is blocked */
+	struct parked *parked;  /* owned; NULL: nothing waits here */
 	struct peer *peer;      /* NULL: refused */
 	nsec due;               /* never later than its real deadline */
 	RB_ENTRY(client) due_link;
@@ -74,6 +87,8 @@ struct http_server {
 	LIST_HEAD(, client) clients;
 	struct client_tree due;
 	struct peer_tree peers;
+	struct ticket_tree tickets; /* of held requests */
+	STAILQ_HEAD(, finished) finished;
 	struct buf body; /* the reply that is being made */
 	struct answer_share share;
 	struct http_server_stats stats;
@@ -88,6 +103,8 @@ void server_turn_begin(struct http_server *);
 void server_turn_end(struct http_server *);
 void server_due_set(struct client *, nsec deadline);
 void server_due_clear(struct client *);
+void server_ticket_put(struct http_server *, struct parked *);
+void server_ticket_drop(struct http_server *, struct parked *);
 
 /* server_client_io.c */
 struct client *client_new(struct http_server *, int fd, const struct addr *peer, struct now);
@@ -96,6 +113,11 @@ void client_free(struct client *);
 void client_go_on(struct client *, struct now);
 /* Runs a parked query again; `ended`: it is answered as it stands. */
 void client_rerun(struct client *, struct now, bool ended);
+/* The answer of a held request. */
+void client_finish(
+    struct client *, struct now, int status, const char *content_type, struct str body);
+/* A parked query is answered as it stands, a held request with an error that says why. */
+void client_end_wait(struct client *, struct now, struct str why);
 void client_expired(struct client *, struct now);
 
 /* server_accept_io.c */

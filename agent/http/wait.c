@@ -84,6 +84,8 @@ wait_holds(const struct wait_terms *t, const struct http_reply *rp, const struct
 		return false;
 	if (rp->hash_blocking)
 		return t->hash.n > 0 && str_eq(t->hash, rp->hash);
+	if (rp->index_exact)
+		return t->index > 0 && rp->index == t->index;
 	if (!rp->indexed || t->index == 0)
 		return false;
 	/* 1 is what we say when nothing has ever changed; no agent's tag is looked for in it. */

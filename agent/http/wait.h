@@ -2,7 +2,8 @@
  *
  * ?index=N&wait=D (Consul's blocking queries): the answer is held until its index passes N or
  * D (default 5 min, at most 10 min, plus up to 1/16 of itself at random) is over. An index that
- * another agent gave is answered at once (RULES 12). ?hash= waits for another content.
+ * another agent gave is answered at once (RULES 12). ?hash= waits for another content. The
+ * list of events has an index without order: it waits as long as that is the same.
  */
 #ifndef AGENT_HTTP_WAIT_H
 #define AGENT_HTTP_WAIT_H

@@ -49,18 +49,18 @@ static nsec
 crash(size_t agents, uint64_t seed, bool silent, bool leave)
 {
 	struct sim *sim = pool(agents, seed, silent);
-	size_t victim = rng_below(&sim->rng, (uint32_t)agents);
+	size_t victim = rng_below(&sim->net.rng, (uint32_t)agents);
 	nsec start;
 
-	sim_run(sim, (nsec)rng_below(&sim->rng, 5000) * NSEC_MS);
-	start = sim->now;
+	sim_run(sim, (nsec)rng_below(&sim->net.rng, 5000) * NSEC_MS);
+	start = sim->net.now;
 	if (leave)
 		sim_leave(sim, victim);
 	else
 		sim_crash(sim, victim);
-	while (!sim_all_know_gone(sim, victim) && sim->now - start < GIVE_UP)
+	while (!sim_all_know_gone(sim, victim) && sim->net.now - start < GIVE_UP)
 		sim_run(sim, STEP);
-	start = sim->now - start;
+	start = sim->net.now - start;
 	sim_free(sim);
 	return start;
 }

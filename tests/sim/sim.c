@@ -1,4 +1,4 @@
-/* tests/sim/sim.c -- see sim.h. Parts: the heap of events; the trace; datagrams; streams; an
+/* tests/sim/sim.c -- see sim.h. Parts: events; the trace; datagrams; streams; an
  * agent's actions; time; faults; looking at it. */
 #include "tests/sim/sim.h"
 
@@ -25,8 +25,7 @@ enum sim_event_kind {
 };
 
 struct sim_event {
-	nsec at;
-	uint64_t seq;
+	struct net_event due;
 	enum sim_event_kind kind;
 	size_t from, to;
 	unsigned life, from_life; /* of the process it is for; of the one it comes from */
@@ -48,46 +47,7 @@ const struct sim_config sim_lan = {
 	.latency_max = 5 * NSEC_MS,
 };
 
-/* The heap of events. */
-
-static bool
-sim_before(const struct sim_event *a, const struct sim_event *b)
-{
-	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
-}
-
-static void
-sim_event_push(struct sim *sim, struct sim_event *e)
-{
-	size_t i = sim->heap_count;
-
-	e->seq = sim->event_seq++;
-	sim->heap = mem_grow(sim->heap, sim->heap_count, &sim->heap_cap, sizeof e);
-	sim->heap_count++;
-	for (; i > 0 && sim_before(e, sim->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		sim->heap[i] = sim->heap[(i - 1) / 2];
-	sim->heap[i] = e;
-}
-
-static struct sim_event *
-sim_event_pop(struct sim *sim)
-{
-	struct sim_event *top = sim->heap[0], *last = sim->heap[--sim->heap_count];
-	size_t i = 0, child;
-
-	while ((child = 2 * i + 1) < sim->heap_count) {
-		if (child + 1 < sim->heap_count &&
-		    sim_before(sim->heap[child + 1], sim->heap[child]))
-			child++;
-		if (!sim_before(sim->heap[child], last))
-			break;
-		sim->heap[i] = sim->heap[child];
-		i = child;
-	}
-	if (sim->heap_count > 0)
-		sim->heap[i] = last;
-	return top;
-}
+/* Events. */
 
 static void
 sim_event_free(struct sim_event *e)
@@ -105,18 +65,16 @@ sim_event_new(struct sim *sim, enum sim_event_kind kind, size_t from, size_t to,
 	e->kind = kind;
 	e->from = from;
 	e->to = to;
-	e->at = sim->now + delay;
+	e->due.at = sim->net.now + delay;
 	e->life = sim->agents[to].life;
 	e->from_life = sim->agents[from].life;
 	return e;
 }
 
-static nsec
-sim_latency(struct sim *sim)
+static void
+sim_post(struct sim *sim, struct sim_event *e)
 {
-	uint64_t spread = (uint64_t)(sim->config.latency_max - sim->config.latency_min) + 1;
-
-	return sim->config.latency_min + (nsec)(rng_u64(&sim->rng) % spread);
+	net_post(&sim->net, &e->due, e->due.at);
 }
 
 /* The trace. */
@@ -126,7 +84,8 @@ sim_tell(struct sim *sim, size_t i, struct str name, const char *what)
 {
 	if (!sim->config.trace)
 		return;
-	buf_addf(&sim->trace, "%7.3f %s: ", (double)((sim->now - sim->trace_from) / NSEC_MS) / 1000,
+	buf_addf(&sim->trace,
+	    "%7.3f %s: ", (double)((sim->net.now - sim->trace_from) / NSEC_MS) / 1000,
 	    sim->agents[i].name);
 	buf_add(&sim->trace, name);
 	buf_addf(&sim->trace, "%s\n", what);
@@ -174,26 +133,14 @@ sim_at(const struct sim *sim, const struct addr *addr)
 	return i;
 }
 
-static bool
-sim_chance(struct sim *sim, unsigned per_mille)
-{
-	return rng_below(&sim->rng, 1000) < per_mille;
-}
-
-static bool
-sim_open(const struct sim *sim, size_t from, size_t to)
-{
-	return !sim->cut[from * sim->config.agents + to];
-}
-
 static void
 sim_datagram_post(struct sim *sim, size_t from, size_t to, struct str bytes)
 {
-	struct sim_event *e = sim_event_new(sim, SIM_DATAGRAM, from, to, sim_latency(sim));
+	struct sim_event *e = sim_event_new(sim, SIM_DATAGRAM, from, to, net_latency(&sim->net));
 
 	e->addr = sim->agents[from].addr;
 	e->bytes = str_mem(str_dup(bytes), bytes.n);
-	sim_event_push(sim, e);
+	sim_post(sim, e);
 }
 
 static void
@@ -207,12 +154,13 @@ sim_datagram_send(struct sim *sim, size_t from, const struct swim_action *a)
 		sim->over_budget++;
 	if (sim->on_sent != NULL)
 		sim->on_sent(sim, from, a->bytes);
-	if (to == SIZE_MAX || !sim_open(sim, from, to) || sim_chance(sim, sim->config.loss)) {
+	if (to == SIZE_MAX || !net_open(&sim->net, from, to) ||
+	    net_chance(&sim->net, sim->net.loss)) {
 		sim->lost++;
 		return;
 	}
 	sim_datagram_post(sim, from, to, a->bytes);
-	if (sim_chance(sim, sim->config.twice))
+	if (net_chance(&sim->net, sim->net.twice))
 		sim_datagram_post(sim, from, to, a->bytes);
 }
 
@@ -222,12 +170,12 @@ sim_refuse(struct sim *sim, const struct sim_event *e)
 	struct sim_event *r;
 
 	if (sim->config.silent_hosts || sim->agents[e->to].host_down ||
-	    !sim_open(sim, e->to, e->from) || sim_chance(sim, sim->config.loss))
+	    !net_open(&sim->net, e->to, e->from) || net_chance(&sim->net, sim->net.loss))
 		return;
-	r = sim_event_new(sim, SIM_REFUSED, e->to, e->from, sim_latency(sim));
+	r = sim_event_new(sim, SIM_REFUSED, e->to, e->from, net_latency(&sim->net));
 	r->addr = sim->agents[e->to].addr;
 	r->life = e->from_life;
-	sim_event_push(sim, r);
+	sim_post(sim, r);
 }
 
 static void
@@ -264,7 +212,8 @@ sim_stream_open(const struct sim *sim, const struct sim_event *e)
 {
 	const struct sim_agent *to = &sim->agents[e->to];
 
-	return sim_open(sim, e->from, e->to) && sim_open(sim, e->to, e->from) && !to->host_down;
+	return net_open(&sim->net, e->from, e->to) && net_open(&sim->net, e->to, e->from) &&
+	       !to->host_down;
 }
 
 static void
@@ -285,11 +234,11 @@ sim_states_take(struct sim_event *e, const struct swim *swim)
 static void
 sim_push(struct sim *sim, size_t from, size_t to, bool join)
 {
-	struct sim_event *e = sim_event_new(sim, SIM_PUSH, from, to, 2 * sim_latency(sim));
+	struct sim_event *e = sim_event_new(sim, SIM_PUSH, from, to, 2 * net_latency(&sim->net));
 
 	e->join = join;
 	sim_states_take(e, sim->agents[from].swim);
-	sim_event_push(sim, e);
+	sim_post(sim, e);
 }
 
 static void
@@ -303,7 +252,7 @@ sim_merge(struct sim *sim, const struct sim_event *e)
 	if (swim_merge_check(swim, e->states, e->count, NULL) != 0)
 		sim->merge_refused++;
 	else
-		swim_merge(swim, sim->now, e->states, e->count);
+		swim_merge(swim, sim->net.now, e->states, e->count);
 }
 
 static void
@@ -317,10 +266,10 @@ sim_push_arrives(struct sim *sim, const struct sim_event *e)
 		sim_refuse(sim, e);
 		return;
 	}
-	pull = sim_event_new(sim, SIM_PULL, e->to, e->from, sim_latency(sim));
+	pull = sim_event_new(sim, SIM_PULL, e->to, e->from, net_latency(&sim->net));
 	pull->life = e->from_life;
 	sim_states_take(pull, sim->agents[e->to].swim);
-	sim_event_push(sim, pull);
+	sim_post(sim, pull);
 	sim_merge(sim, e);
 }
 
@@ -335,11 +284,11 @@ sim_ping_arrives(struct sim *sim, const struct sim_event *e)
 		sim_refuse(sim, e);
 		return;
 	}
-	ack = sim_event_new(sim, SIM_STREAM_ACK, e->to, e->from, sim_latency(sim));
+	ack = sim_event_new(sim, SIM_STREAM_ACK, e->to, e->from, net_latency(&sim->net));
 	ack->life = e->from_life;
 	ack->ping = e->ping;
-	if (ack->at < e->until)
-		sim_event_push(sim, ack);
+	if (ack->due.at < e->until)
+		sim_post(sim, ack);
 	else
 		sim_event_free(ack);
 }
@@ -361,10 +310,10 @@ sim_lonely(const struct sim *sim, size_t i)
 static void
 sim_join(struct sim *sim, size_t i)
 {
-	size_t n = sim->config.agents, at = rng_below(&sim->rng, (uint32_t)n), to = n;
-	bool now_and_then = rng_below(&sim->rng, 30) == 0;
+	size_t n = sim->config.agents, at = rng_below(&sim->net.rng, (uint32_t)n), to = n;
+	bool now_and_then = rng_below(&sim->net.rng, 30) == 0;
 
-	sim_event_push(sim, sim_event_new(sim, SIM_JOIN, i, i, NSEC_SEC));
+	sim_post(sim, sim_event_new(sim, SIM_JOIN, i, i, NSEC_SEC));
 	if (sim->no_rejoin || sim->agents[i].paused || sim->agents[i].leaving ||
 	    (!now_and_then && !sim_lonely(sim, i)))
 		return;
@@ -393,10 +342,10 @@ sim_act(struct sim *sim, size_t i, const struct swim_action *a)
 	case SWIM_STREAM_PING:
 		if (to == SIZE_MAX)
 			break;
-		e = sim_event_new(sim, SIM_STREAM_PING, i, to, 2 * sim_latency(sim));
+		e = sim_event_new(sim, SIM_STREAM_PING, i, to, 2 * net_latency(&sim->net));
 		e->ping = a->seq;
 		e->until = a->until;
-		sim_event_push(sim, e);
+		sim_post(sim, e);
 		break;
 	case SWIM_PUSH_PULL:
 		if (to != SIZE_MAX)
@@ -408,7 +357,7 @@ sim_act(struct sim *sim, size_t i, const struct swim_action *a)
 	case SWIM_CONFLICT:
 		sim_tell(sim, i, a->member.name, " is claimed from elsewhere");
 		sim->conflicts++; /* one name is one agent here: what ids say in an agent */
-		swim_take_over(sim->agents[i].swim, sim->now, &a->other);
+		swim_take_over(sim->agents[i].swim, sim->net.now, &a->other);
 		break;
 	case SWIM_NOTE:
 		sim_tell(sim, i, a->bytes, "");
@@ -433,14 +382,14 @@ sim_drain(struct sim *sim, size_t i)
 	while (swim_action_next(agent->swim, &a))
 		sim_act(sim, i, &a);
 	next = swim_deadline(agent->swim);
-	if (next < sim->now)
-		next = sim->now;
-	if (agent->tick_at > sim->now && agent->tick_at <= next)
+	if (next < sim->net.now)
+		next = sim->net.now;
+	if (agent->tick_at > sim->net.now && agent->tick_at <= next)
 		return; /* wakes early enough, and looks again */
 	if (agent->tick_at == next)
 		return;
 	agent->tick_at = next;
-	sim_event_push(sim, sim_event_new(sim, SIM_TICK, i, i, next - sim->now));
+	sim_post(sim, sim_event_new(sim, SIM_TICK, i, i, next - sim->net.now));
 }
 
 /* Time. */
@@ -450,11 +399,11 @@ sim_tick(struct sim *sim, const struct sim_event *e)
 {
 	struct sim_agent *agent = &sim->agents[e->to];
 
-	if (agent->tick_at != e->at || agent->paused)
+	if (agent->tick_at != e->due.at || agent->paused)
 		return;
 	agent->tick_at = 0;
-	if (swim_deadline(agent->swim) <= sim->now)
-		swim_tick(agent->swim, sim->now);
+	if (swim_deadline(agent->swim) <= sim->net.now)
+		swim_tick(agent->swim, sim->net.now);
 }
 
 /* True: the event is kept. */
@@ -473,7 +422,7 @@ sim_arrive(struct sim *sim, struct sim_event *e)
 			sim_inbox_add(agent, e);
 			return true;
 		} else {
-			swim_input(agent->swim, sim->now, &e->addr, e->bytes);
+			swim_input(agent->swim, sim->net.now, &e->addr, e->bytes);
 		}
 		break;
 	case SIM_STREAM_PING:
@@ -498,9 +447,9 @@ sim_arrive(struct sim *sim, struct sim_event *e)
 			sim_join(sim, e->to);
 		else if (e->kind == SIM_REFUSED && !agent->paused) {
 			sim->refused++;
-			swim_refused(agent->swim, sim->now, &e->addr);
+			swim_refused(agent->swim, sim->net.now, &e->addr);
 		} else if (e->kind == SIM_STREAM_ACK && !agent->paused)
-			swim_stream_ack(agent->swim, sim->now, e->ping);
+			swim_stream_ack(agent->swim, sim->net.now, e->ping);
 		else if (e->kind == SIM_PULL && !agent->paused)
 			sim_merge(sim, e);
 		break;
@@ -511,13 +460,13 @@ sim_arrive(struct sim *sim, struct sim_event *e)
 void
 sim_run(struct sim *sim, nsec span)
 {
-	nsec end = sim->now + span;
+	nsec end = sim->net.now + span;
+	struct net_event *due;
 
-	while (sim->heap_count > 0 && sim->heap[0]->at <= end) {
-		struct sim_event *e = sim_event_pop(sim);
+	while ((due = net_next(&sim->net, end)) != NULL) {
+		struct sim_event *e = (struct sim_event *)due;
 		size_t to = e->to;
 
-		sim->now = e->at;
 		if (!sim_arrive(sim, e)) {
 			if (e->states != NULL)
 				free(e->states);
@@ -526,7 +475,6 @@ sim_run(struct sim *sim, nsec span)
 		if (!sim->agents[to].paused)
 			sim_drain(sim, to);
 	}
-	sim->now = end;
 }
 
 /* Life of the whole. */
@@ -550,10 +498,13 @@ sim_new(const struct sim_config *config)
 	sim->config = *config;
 	if (sim->config.profile.probe_interval == 0)
 		sim->config.profile = swim_lan;
-	sim->now = sim->trace_from = SIM_EPOCH;
-	rng_init(&sim->rng, config->seed);
+	sim->trace_from = SIM_EPOCH;
+	net_init(&sim->net, n, config->seed, SIM_EPOCH);
+	sim->net.latency_min = config->latency_min;
+	sim->net.latency_max = config->latency_max;
+	sim->net.loss = config->loss;
+	sim->net.twice = config->twice;
 	sim->agents = mem_zalloc(n * sizeof *sim->agents);
-	sim->cut = mem_zalloc(n * n * sizeof *sim->cut);
 	buf_init(&sim->trace, 1 << 24);
 	for (size_t i = 0; i < n; i++) {
 		struct sim_agent *agent = &sim->agents[i];
@@ -564,7 +515,7 @@ sim_new(const struct sim_config *config)
 			snprintf(agent->name, sizeof agent->name, "n%u", (unsigned)i);
 		agent->view = mem_alloc(n);
 		agent->view_incarnation = mem_zalloc(n * sizeof *agent->view_incarnation);
-		agent->rng_salt = rng_u64(&sim->rng);
+		agent->rng_salt = rng_u64(&sim->net.rng);
 		sim_address(sim, i, 0);
 	}
 	return sim;
@@ -573,10 +524,12 @@ sim_new(const struct sim_config *config)
 void
 sim_free(struct sim *sim)
 {
+	struct net_event *due;
+
 	if (sim == NULL)
 		return;
-	while (sim->heap_count > 0) {
-		struct sim_event *e = sim_event_pop(sim);
+	while ((due = net_next(&sim->net, NSEC_NEVER)) != NULL) {
+		struct sim_event *e = (struct sim_event *)due;
 
 		free(e->states);
 		sim_event_free(e);
@@ -587,9 +540,8 @@ sim_free(struct sim *sim)
 		free(sim->agents[i].view);
 		free(sim->agents[i].view_incarnation);
 	}
-	free(sim->heap);
 	free(sim->agents);
-	free(sim->cut);
+	net_done(&sim->net);
 	buf_done(&sim->trace);
 	free(sim);
 }
@@ -612,7 +564,7 @@ sim_start(struct sim *sim, size_t i)
 	if (agent->swim != NULL)
 		return;
 	agent->life++;
-	agent->swim = swim_new(&config, agent->rng_salt + agent->life, sim->now);
+	agent->swim = swim_new(&config, agent->rng_salt + agent->life, sim->net.now);
 	agent->paused = agent->leaving = agent->gone = false;
 	agent->tick_at = 0;
 	memset(agent->view, SIM_NEVER_SEEN, sim->config.agents);
@@ -652,9 +604,9 @@ sim_leave(struct sim *sim, size_t i)
 	agent->leaving = true;
 	swim_member_find(agent->swim, str_of(agent->name), &self);
 	agent->left_incarnation = self.incarnation;
-	swim_leave(agent->swim, sim->now);
+	swim_leave(agent->swim, sim->net.now);
 	sim_drain(sim, i);
-	sim_event_push(sim, sim_event_new(sim, SIM_STOP, i, i, 3 * NSEC_SEC));
+	sim_post(sim, sim_event_new(sim, SIM_STOP, i, i, 3 * NSEC_SEC));
 }
 
 void
@@ -683,32 +635,19 @@ sim_resume(struct sim *sim, size_t i)
 	agent->paused = false;
 	while ((e = agent->inbox) != NULL) {
 		agent->inbox = e->next;
-		swim_input(agent->swim, sim->now, &e->addr, e->bytes);
+		swim_input(agent->swim, sim->net.now, &e->addr, e->bytes);
 		sim_event_free(e);
 	}
 	agent->inbox_bytes = 0;
-	swim_tick(agent->swim, sim->now);
+	swim_tick(agent->swim, sim->net.now);
 	agent->tick_at = 0;
 	sim_drain(sim, i);
 }
 
 void
-sim_cut(struct sim *sim, size_t from, size_t to, bool cut)
-{
-	sim->cut[from * sim->config.agents + to] = cut;
-}
-
-void
-sim_cut_both(struct sim *sim, size_t a, size_t b, bool cut)
-{
-	sim_cut(sim, a, b, cut);
-	sim_cut(sim, b, a, cut);
-}
-
-void
 sim_heal(struct sim *sim)
 {
-	memset(sim->cut, 0, sim->config.agents * sim->config.agents * sizeof *sim->cut);
+	net_uncut(&sim->net);
 	for (size_t i = 0; i < sim->config.agents; i++) {
 		sim->agents[i].host_down = false;
 		sim_resume(sim, i);
@@ -720,14 +659,14 @@ sim_meta(struct sim *sim, size_t i, struct str meta)
 {
 	if (!sim_live(sim, i) || sim->agents[i].paused)
 		return;
-	swim_meta_set(sim->agents[i].swim, sim->now, meta);
+	swim_meta_set(sim->agents[i].swim, sim->net.now, meta);
 	sim_drain(sim, i);
 }
 
 void
 sim_inject(struct sim *sim, size_t to, const struct addr *from, struct str bytes)
 {
-	swim_input(sim->agents[to].swim, sim->now, from, bytes);
+	swim_input(sim->agents[to].swim, sim->net.now, from, bytes);
 	sim_drain(sim, to);
 }
 
@@ -791,6 +730,6 @@ sim_trace(const struct sim *sim)
 void
 sim_trace_begin(struct sim *sim)
 {
-	sim->trace_from = sim->now;
+	sim->trace_from = sim->net.now;
 	buf_clear(&sim->trace);
 }

@@ -17,8 +17,8 @@
 
 #include "base/buf.h"
 #include "base/nsec.h"
-#include "base/rng.h"
 #include "gossip/swim.h"
+#include "tests/sim/net.h"
 
 #define SIM_EPOCH (1000 * NSEC_SEC) /* sim_new()'s moment; traces count from here at first */
 #define SIM_AGENTS_MAX 4096
@@ -27,9 +27,9 @@
 struct sim_config {
 	size_t agents;
 	uint64_t seed;
-	nsec latency_min, latency_max; /* of one datagram, one way */
-	unsigned loss, twice;          /* per mille of datagrams */
-	bool silent_hosts;             /* a dead process is met with silence, not refusal */
+	nsec latency_min, latency_max; /* at first; what counts is net.h's */
+	unsigned loss, twice;
+	bool silent_hosts; /* a dead process is met with silence, not refusal */
 	bool trace, notes;
 	size_t overhead;
 	struct swim_profile profile;
@@ -54,10 +54,8 @@ struct sim_agent {
 
 struct sim {
 	struct sim_config config;
-	struct rng rng;
-	nsec now;
+	struct net net;
 	struct sim_agent *agents;
-	bool *cut; /* [from * agents + to] */
 	struct buf trace;
 	nsec trace_from;
 	bool no_rejoin; /* nobody tries addresses of its own accord any more */
@@ -66,10 +64,6 @@ struct sim {
 	/* Called for each user message before the core sees it; may be NULL. */
 	void (*on_sent)(struct sim *, size_t from, struct str datagram);
 	void *arg;
-	/* private */
-	struct sim_event **heap;
-	size_t heap_count, heap_cap;
-	uint64_t event_seq;
 };
 
 struct sim *sim_new(const struct sim_config *); /* nobody runs yet */
@@ -83,8 +77,6 @@ void sim_leave(struct sim *, size_t i); /* in good order; the process ends 3 s l
 void sim_move(struct sim *, size_t i);  /* only while it is not running: another address */
 void sim_pause(struct sim *, size_t i);
 void sim_resume(struct sim *, size_t i);
-void sim_cut(struct sim *, size_t from, size_t to, bool cut); /* one way */
-void sim_cut_both(struct sim *, size_t a, size_t b, bool cut);
 void sim_heal(struct sim *); /* no cuts, all hosts up, everybody resumed */
 void sim_meta(struct sim *, size_t i, struct str meta);
 /* A datagram from nowhere (source: an address nobody has) or from agent `as`. */

@@ -68,7 +68,7 @@ run_explain(const struct run *run)
 	do {                                                                                  \
 		if (!(what)) {                                                                \
 			print_error("SEED=%llu at %.3f s\n", (unsigned long long)(run)->seed, \
-			    (double)((run)->sim->now - SIM_EPOCH) / NSEC_SEC);                \
+			    (double)((run)->sim->net.now - SIM_EPOCH) / NSEC_SEC);            \
 			run_explain(run);                                                     \
 			assert_true(what);                                                    \
 		}                                                                             \
@@ -100,7 +100,7 @@ run_mark(struct run *run, size_t i)
 		return;
 	bytes[4] = (char)run->marks++;
 	swim_broadcast(
-	    agent->swim, run->sim->now, str_mem(bytes, 5 + rng_below(&run->rng, 190)), 0, NULL);
+	    agent->swim, run->sim->net.now, str_mem(bytes, 5 + rng_below(&run->rng, 190)), 0, NULL);
 }
 
 /* Faults. */
@@ -158,7 +158,7 @@ run_pause_one(struct run *run)
 	if (!sim_live(run->sim, i))
 		return;
 	sim_pause(run->sim, i);
-	run->resume_at[i] = run->sim->now + (1 + (nsec)rng_below(&run->rng, ms)) * NSEC_MS;
+	run->resume_at[i] = run->sim->net.now + (1 + (nsec)rng_below(&run->rng, ms)) * NSEC_MS;
 }
 
 static void
@@ -168,19 +168,19 @@ run_cut_some(struct run *run)
 
 	switch (rng_below(&run->rng, 4)) {
 	case 0:
-		sim_cut(run->sim, i, j, true);
+		net_cut(&run->sim->net, i, j, true);
 		break;
 	case 1:
-		sim_cut_both(run->sim, i, j, true);
+		net_cut_both(&run->sim->net, i, j, true);
 		break;
 	case 2: /* one alone */
 		for (j = 0; j < n; j++)
-			sim_cut_both(run->sim, i, j, j != i);
+			net_cut_both(&run->sim->net, i, j, j != i);
 		break;
 	case 3: /* two halves */
 		for (size_t a = 0; a < n; a++)
 			for (size_t b = 0; b < n; b++)
-				sim_cut(run->sim, a, b, (a < i) != (b < i));
+				net_cut(&run->sim->net, a, b, (a < i) != (b < i));
 		break;
 	}
 }
@@ -188,15 +188,13 @@ run_cut_some(struct run *run)
 static void
 run_uncut(struct run *run)
 {
-	size_t n = run->sim->config.agents;
-
-	memset(run->sim->cut, 0, n * n * sizeof *run->sim->cut);
+	net_uncut(&run->sim->net);
 }
 
 static void
 run_weather(struct run *run)
 {
-	struct sim_config *c = &run->sim->config;
+	struct net *c = &run->sim->net;
 
 	c->loss = rng_below(&run->rng, 4) == 0 ? rng_below(&run->rng, 300) : 0;
 	c->twice = rng_below(&run->rng, 4) == 0 ? rng_below(&run->rng, 200) : 0;
@@ -283,13 +281,13 @@ run_live_shown(const struct run *run)
 static nsec
 run_until(struct run *run, bool (*holds)(const struct run *), nsec max)
 {
-	nsec start = run->sim->now;
+	nsec start = run->sim->net.now;
 
-	while (!holds(run) && run->sim->now - start < max)
+	while (!holds(run) && run->sim->net.now - start < max)
 		sim_run(run->sim, 50 * NSEC_MS);
 	run_check(run);
 	run_assert(run, holds(run));
-	return run->sim->now - start;
+	return run->sim->net.now - start;
 }
 
 static bool
@@ -301,12 +299,12 @@ run_agreed(const struct run *run)
 static void
 run_faults(struct run *run)
 {
-	nsec end = run->sim->now + FAULTS;
+	nsec end = run->sim->net.now + FAULTS;
 
-	while (run->sim->now < end) {
+	while (run->sim->net.now < end) {
 		sim_run(run->sim, (1 + (nsec)rng_below(&run->rng, 1000)) * NSEC_MS);
 		for (size_t i = 0; i < run->sim->config.agents; i++)
-			if (run->sim->agents[i].paused && run->resume_at[i] <= run->sim->now)
+			if (run->sim->agents[i].paused && run->resume_at[i] <= run->sim->net.now)
 				sim_resume(run->sim, i);
 		run_fault(run);
 		run_check(run);
@@ -337,8 +335,8 @@ run_seed(uint64_t seed, struct figures *f)
 	run_until(&run, run_agreed, 30 * NSEC_SEC);
 	run_faults(&run);
 	sim_heal(run.sim);
-	run.sim->config.loss = run.sim->config.twice = 0;
-	run.sim->config.latency_max = 5 * NSEC_MS;
+	run.sim->net.loss = run.sim->net.twice = 0;
+	run.sim->net.latency_max = 5 * NSEC_MS;
 	if (config.trace)
 		fprintf(stderr, STR_FMT "healed\n", STR_ARG(sim_trace(run.sim)));
 	buf_clear(&run.sim->trace);

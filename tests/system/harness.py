@@ -95,9 +95,11 @@ class Answer:
 class Agent:
     """One muster agent on loopback with ports of its own."""
 
+    address = "127.0.0.1"
+
     def __init__(self, folder, *flags, docker=None, dev=True, node="n1"):
         self.folder = folder
-        self.http_port, self.dns_port = free_port(), free_port()
+        self.http_port, self.dns_port, self.serf_port = free_port(), free_port(), free_port()
         self.log_path = os.path.join(folder, f"agent-{self.http_port}.log")
         self.flags = list(flags)
         self.docker, self.dev, self.node = docker, dev, node
@@ -107,7 +109,8 @@ class Agent:
     def command(self):
         args = [*WRAP, MUSTER, "agent", "-node", self.node,
                 "-http-port", str(self.http_port), "-dns-port", str(self.dns_port),
-                "-log-level", "debug", "-docker", self.docker or "off"]
+                "-serf-lan-port", str(self.serf_port), "-log-level", "debug",
+                "-docker", self.docker or "off"]
         if self.dev:
             args.append("-dev")
         return args + self.flags
@@ -143,7 +146,8 @@ class Agent:
         return self.exit_code
 
     def request(self, method, path, body=None, headers=None, timeout=15):
-        conn = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout * PATIENCE)
+        conn = http.client.HTTPConnection(self.address, self.http_port,
+                                          timeout=timeout * PATIENCE)
         try:
             if isinstance(body, (dict, list)):
                 body = json.dumps(body)
@@ -168,7 +172,7 @@ class Agent:
     def dns(self, name, rdtype="A", tcp=False, timeout=5, **kw):
         q = dns.message.make_query(name, rdtype, **kw)
         ask = dns.query.tcp if tcp else dns.query.udp
-        return ask(q, "127.0.0.1", timeout * PATIENCE, port=self.dns_port)
+        return ask(q, self.address, timeout * PATIENCE, port=self.dns_port)
 
     def dns_data(self, name, rdtype="A", **kw):
         """The answer section as a sorted list of texts."""
@@ -176,7 +180,7 @@ class Agent:
                       if rrset.rdtype == dns.rdatatype.from_text(rdtype))
 
     def dig(self, *words):
-        out = subprocess.run(["dig", "@127.0.0.1", "-p", str(self.dns_port), *words],
+        out = subprocess.run(["dig", "@" + self.address, "-p", str(self.dns_port), *words],
                              capture_output=True, text=True, timeout=30)
         return out.stdout.strip()
 

@@ -81,7 +81,7 @@ static void
 a_file_with_ports_and_limits(void **unused)
 {
 	static const char *const unused_names[] = { "disable_update_check", "ports.serf_wan",
-		"ports.grpc", "limits.rpc_max_conns_per_client", "performance", "retry_join" };
+		"ports.grpc", "limits.rpc_max_conns_per_client", "performance", "recursors" };
 	struct options o;
 	struct err err = { 0 };
 
@@ -95,7 +95,7 @@ a_file_with_ports_and_limits(void **unused)
 	    " \"performance\": {\"raft_multiplier\": 1}, \"node_name\": \"n\", \"server\": true,"
 	    " \"bootstrap\": true, \"data_dir\": \"/d\", \"client_addr\": \"10.0.0.1\","
 	    " \"addresses\": {\"http\": \"10.0.0.2\", \"dns\": \"10.0.0.3\"},"
-	    " \"retry_join\": [\"10.0.0.7\"], \"bind_addr\": \"10.0.0.4\"}",
+	    " \"recursors\": [\"10.0.0.7\"], \"bind_addr\": \"10.0.0.4\"}",
 	    &err), 0);
 	assert_int_equal(options_finish(&o, &err), 0);
 	assert_int_equal(o.server_port, 19003);
@@ -118,6 +118,56 @@ a_file_with_ports_and_limits(void **unused)
 }
 
 static void
+a_file_about_joining_and_gossip(void **unused)
+{
+	struct options o;
+	struct err err = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	(void)unused;
+	assert_int_equal(read_text(&o,
+	    "{\"data_dir\": \"/d\", \"bind_addr\": \"10.0.0.4\", \"serf_lan\": \"10.0.0.5\","
+	    " \"start_join\": [\"10.0.0.1\", \"s2\"], \"retry_join\": \"s3:8311\","
+	    " \"retry_interval\": \"5s\", \"retry_max\": 3, \"rejoin_after_leave\": true,"
+	    " \"encrypt\": \"MDEyMzQ1Njc4OWFiY2RlZg==\", \"encrypt_verify_incoming\": false,"
+	    " \"encrypt_verify_outgoing\": false, \"disable_keyring_file\": true,"
+	    " \"gossip_lan\": {\"gossip_interval\": \"100ms\", \"gossip_nodes\": 4,"
+	    "   \"probe_interval\": \"2s\", \"probe_timeout\": \"600ms\", \"retransmit_mult\": 5,"
+	    "   \"suspicion_mult\": 6}, \"reconnect_timeout\": \"8h\", \"restart_grace\": \"1m\","
+	    " \"hold_share\": 50, \"damp_flaps\": 3}",
+	    &err), 0);
+	if (options_finish(&o, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(o.unused_count, 0);
+	assert_string_equal(addr_format(&o.gossip_bind, text), "10.0.0.5:8301");
+	assert_string_equal(addr_format(&o.advertise_addr, text), "10.0.0.4:8301");
+	assert_int_equal(o.start_join_count, 2);
+	assert_str(o.start_join[1], "s2");
+	assert_int_equal(o.retry_join_count, 1);
+	assert_str(o.retry_join[0], "s3:8311");
+	assert_int_equal(o.retry_interval, 5 * NSEC_SEC);
+	assert_int_equal(o.retry_max, 3);
+	assert_true(o.rejoin_after_leave);
+	assert_int_equal(o.encrypt_key_len, 16);
+	assert_memory_equal(o.encrypt_key, "0123456789abcdef", 16);
+	assert_false(o.encrypt_verify_incoming);
+	assert_false(o.encrypt_verify_outgoing);
+	assert_true(o.disable_keyring_file);
+	assert_int_equal(o.gossip_profile.gossip_interval, 100 * NSEC_MS);
+	assert_int_equal(o.gossip_profile.gossip_nodes, 4);
+	assert_int_equal(o.gossip_profile.probe_interval, 2 * NSEC_SEC);
+	assert_int_equal(o.gossip_profile.probe_timeout, 600 * NSEC_MS);
+	assert_int_equal(o.gossip_profile.retransmit_mult, 5);
+	assert_int_equal(o.gossip_profile.suspicion_mult, 6);
+	assert_int_equal(o.gossip_profile.indirect_checks, swim_lan.indirect_checks);
+	assert_int_equal(o.reconnect_timeout, 8 * NSEC_HOUR);
+	assert_int_equal(o.restart_grace, NSEC_MIN);
+	assert_int_equal(o.hold_share, 50);
+	assert_int_equal(o.damp_flaps, 3);
+	options_done(&o);
+}
+
+static void
 what_is_not_there_may_be_off(void **unused)
 {
 	static const struct {
@@ -129,8 +179,8 @@ what_is_not_there_may_be_off(void **unused)
 		{ "{\"verify_incoming\": false}", 0 },
 		{ "{\"verify_incoming\": \"false\"}", 0 },
 		{ "{\"verify_incoming\": true}", 1 },
-		{ "{\"encrypt\": \"\", \"recursors\": [], \"acl\": {}, \"key_file\": null}", 0 },
-		{ "{\"encrypt\": \"x\", \"recursors\": [1], \"acl\": {\"enabled\": false}}", 3 },
+		{ "{\"log_file\": \"\", \"recursors\": [], \"acl\": {}, \"key_file\": null}", 0 },
+		{ "{\"log_file\": \"x\", \"recursors\": [1], \"acl\": {\"enabled\": false}}", 3 },
 	};
 
 	(void)unused;
@@ -325,6 +375,7 @@ main(void)
 		cmocka_unit_test(a_file_for_tuning_dns),
 		cmocka_unit_test(a_reload_takes_the_tuning_of_dns),
 		cmocka_unit_test(a_file_with_ports_and_limits),
+		cmocka_unit_test(a_file_about_joining_and_gossip),
 		cmocka_unit_test(what_is_not_there_may_be_off),
 		cmocka_unit_test(habits_of_consul_are_kept),
 		cmocka_unit_test(mistakes_name_file_and_key),

@@ -313,6 +313,40 @@ status_words(void **unused)
 	assert_str(check_status_text(CHECK_MAINT), "maintenance");
 }
 
+static void
+a_coordinate_comes_back_to_the_billionth(void **unused)
+{
+	struct coordinate_info in = {
+		.vec = { 0.0123456789, -0.5, 0, 1e-9, -3, 4, 100, -9999.999999999 },
+		.error = 1.5,
+		.adjustment = -0.000012345,
+		.height = 1e-5,
+	}, none = { 0 }, out;
+	struct buf b;
+
+	(void)unused;
+	buf_init(&b, 1000);
+	coordinate_pack(&b, &in);
+	assert_true(b.n < 60);
+	assert_int_equal(coordinate_unpack(buf_str(&b), &out, NULL), 0);
+	for (int i = 0; i < COORDINATE_DIMENSIONS; i++)
+		assert_true(out.vec[i] - in.vec[i] < 1e-9 && in.vec[i] - out.vec[i] < 1e-9);
+	assert_true(out.error == 1.5 && out.adjustment == -0.000012345 && out.height == 1e-5);
+	for (size_t n = 0; n < b.n; n++) /* a cut body is refused, or ends between two fields */
+		if (coordinate_unpack(str_head(buf_str(&b), n), &out, NULL) == 0)
+			assert_true(out.height == 0);
+	buf_clear(&b);
+	coordinate_pack(&b, &none);
+	assert_int_equal(b.n, 0);
+	in = (struct coordinate_info){ .vec = { 1e300, -1e300 }, .error = 0.0 / none.height };
+	coordinate_pack(&b, &in);
+	assert_int_equal(b.n, 0); /* what is no number is not carried */
+	buf_clear(&b);
+	buf_add(&b, STR("\x02\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"));
+	assert_int_equal(coordinate_unpack(buf_str(&b), &out, NULL), ERR_INPUT);
+	buf_done(&b);
+}
+
 int
 main(void)
 {
@@ -327,6 +361,7 @@ main(void)
 		cmocka_unit_test(arena_that_is_full_is_an_error),
 		cmocka_unit_test(pairs_are_sorted_and_the_last_given_stays),
 		cmocka_unit_test(status_words),
+		cmocka_unit_test(a_coordinate_comes_back_to_the_billionth),
 	};
 
 	return cmocka_run_group_tests_name("entity", tests, NULL, NULL);

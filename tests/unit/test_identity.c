@@ -80,6 +80,47 @@ a_restart_is_the_same_agent_in_a_new_epoch(void **unused)
 }
 
 static void
+a_running_agent_can_begin_an_epoch_above_what_it_heard(void **unused)
+{
+	struct identity i = { .lock = -1 }, again = { .lock = -1 };
+	struct epoch first;
+	struct err err = { 0 };
+
+	(void)unused;
+	assert_int_equal(identity_open(&i, data_dir(), &err), 0);
+	first = i.epoch;
+	assert_int_equal(identity_epoch_begin(&i, 0, &err), 0);
+	assert_int_equal(i.epoch.counter, first.counter + 1);
+	assert_true(i.epoch.nonce != first.nonce);
+	assert_int_equal(identity_epoch_begin(&i, 70, &err), 0);
+	assert_int_equal(i.epoch.counter, 71);
+	identity_close(&i);
+	assert_int_equal(identity_open(&again, data_dir(), &err), 0); /* it was on the disk */
+	assert_int_equal(again.epoch.counter, 72);
+	identity_close(&again);
+}
+
+static void
+a_cloned_disk_takes_a_new_id_and_keeps_it(void **unused)
+{
+	struct identity i = { .lock = -1 }, again = { .lock = -1 };
+	struct uuid old;
+	struct err err = { 0 };
+
+	(void)unused;
+	assert_int_equal(identity_open(&i, data_dir(), &err), 0);
+	old = i.id;
+	assert_int_equal(identity_renew(&i, &err), 0);
+	assert_false(uuid_eq(&i.id, &old));
+	assert_int_equal(i.epoch.counter, 1);
+	old = i.id;
+	identity_close(&i);
+	assert_int_equal(identity_open(&again, data_dir(), &err), 0);
+	assert_true(uuid_eq(&again.id, &old));
+	identity_close(&again);
+}
+
+static void
 in_memory_everything_is_new(void **unused)
 {
 	struct identity first, second;
@@ -133,9 +174,8 @@ damage_is_an_error_and_not_a_new_agent(void **unused)
 		assert_int_equal(identity_open(&i, data_dir(), &err), ERR_INPUT);
 		assert_non_null(strstr(err.text, "identity is damaged"));
 	}
-	overwrite("identity",
-	    "id 2f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\n"
-	    "cluster 3f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\nepoch 41\n");
+	overwrite("identity", "id 2f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\n"
+			      "cluster 3f0c3a52-6d3c-4a3e-9d0e-4b8a3ac80f11\nepoch 41\n");
 	overwrite("index", "ceiling many\n");
 	assert_int_equal(identity_open(&i, data_dir(), &err), ERR_INPUT);
 	assert_non_null(strstr(err.text, "index is damaged"));
@@ -161,12 +201,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_restart_is_the_same_agent_in_a_new_epoch, setup,
-		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_restart_is_the_same_agent_in_a_new_epoch, setup, teardown),
+		cmocka_unit_test(a_running_agent_can_begin_an_epoch_above_what_it_heard),
+		cmocka_unit_test(a_cloned_disk_takes_a_new_id_and_keeps_it),
 		cmocka_unit_test(in_memory_everything_is_new),
 		cmocka_unit_test_setup_teardown(a_second_agent_is_kept_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(damage_is_an_error_and_not_a_new_agent, setup,
-		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    damage_is_an_error_and_not_a_new_agent, setup, teardown),
 		cmocka_unit_test(a_folder_that_cannot_be_made_is_named),
 	};
 

@@ -160,6 +160,53 @@ raw_json_keeps_its_place(void **unused)
 	buf_done(&b);
 }
 
+/* The texts are Go's: json.Marshal of these values. */
+static void
+numbers_are_the_shortest_that_mean_the_same(void **unused)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} rows[] = {
+		{ 0, "0" },
+		{ 1, "1" },
+		{ -1.5, "-1.5" },
+		{ 0.1, "0.1" },
+		{ 1e-5, "0.00001" },
+		{ 0.000001, "0.000001" },
+		{ 0.00000123, "0.00000123" },
+		{ 9.99e-7, "9.99e-7" },
+		{ -1e-9, "-1e-9" },
+		{ 1.2345e-10, "1.2345e-10" },
+		{ 1.0 / 3, "0.3333333333333333" },
+		{ 123456789.25, "123456789.25" },
+		{ 1e20, "100000000000000000000" },
+		{ 1e21, "1e+21" },
+		{ 1.5e300, "1.5e+300" },
+		{ 5e-324, "5e-324" },
+		{ 1.7976931348623157e308, "1.7976931348623157e+308" },
+	};
+	struct buf b;
+	struct jw w;
+
+	(void)unused;
+	buf_init(&b, 1000);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		buf_clear(&b);
+		jw_init(&w, &b, false);
+		jw_f64(&w, rows[i].v);
+		assert_str(buf_str(&b), rows[i].text);
+	}
+	buf_clear(&b);
+	jw_init(&w, &b, false);
+	jw_array(&w);
+	jw_f64(&w, 1.0 / rows[0].v);
+	jw_f64(&w, rows[0].v / rows[0].v);
+	jw_array_end(&w);
+	assert_str(buf_str(&b), "[null,null]");
+	buf_done(&b);
+}
+
 int
 main(void)
 {
@@ -171,6 +218,7 @@ main(void)
 		cmocka_unit_test(the_first_value_ends_where_go_ends_it),
 		cmocka_unit_test(no_truncation_is_a_whole_value),
 		cmocka_unit_test(raw_json_keeps_its_place),
+		cmocka_unit_test(numbers_are_the_shortest_that_mean_the_same),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

@@ -388,6 +388,26 @@ what_dockers_checks_reported_is_remembered(void **state)
 	assert_check(b, "service:d", "critical", "");
 }
 
+/* So a node that restarts says what it said before, and nobody has to fetch anything. */
+static void
+the_coordinate_is_back(void **state)
+{
+	const struct coordinate_info at = { .vec = { 0.5 }, .error = 0.25, .height = 0.001 };
+	struct bench *b = *state;
+	struct coordinate_info out;
+	uint64_t hash;
+
+	assert_false(local_coordinate(b->local, &out));
+	assert_int_equal(local_coordinate_put(b->local, b->now, &at, &b->err), 1);
+	assert_int_equal(local_coordinate_put(b->local, b->now, &at, &b->err), 0);
+	hash = owner_digest(store_owner(b->store, &b->config.self)).hash;
+	bench_restart(b);
+	assert_true(local_coordinate(b->local, &out));
+	assert_true(out.vec[0] == 0.5 && out.error == 0.25 && out.height == 0.001);
+	assert_true(owner_digest(store_owner(b->store, &b->config.self)).hash == hash);
+	assert_int_equal(local_coordinate_put(b->local, b->now, &at, &b->err), 0);
+}
+
 int
 main(void)
 {
@@ -404,6 +424,7 @@ main(void)
 		local_test(what_ran_keeps_its_state),
 		local_test(output_of_a_run_is_not_cut_again),
 		local_test(what_dockers_checks_reported_is_remembered),
+		local_test(the_coordinate_is_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

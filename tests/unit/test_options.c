@@ -4,7 +4,7 @@
 #include "agent/describe.h"
 #include "agent/options.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX 32
 
 /* Reads "-dev -node a" into o; words are cut at blanks. */
 static int
@@ -76,6 +76,20 @@ defaults_are_those_of_the_design(void **unused)
 	assert_string_equal(addr_format(&o.dns_listen[0], text), "127.0.0.1:8600");
 	assert_string_equal(addr_format(&o.advertise_addr, text), "127.0.0.1:8301");
 	assert_string_equal(addr_format(&o.bind_addr, text), "127.0.0.1:8301");
+	assert_string_equal(addr_format(&o.gossip_bind, text), "127.0.0.1:8301");
+	assert_int_equal(o.start_join_count + o.retry_join_count, 0);
+	assert_int_equal(o.retry_interval, 30 * NSEC_SEC);
+	assert_int_equal(o.retry_max, 0);
+	assert_false(o.rejoin_after_leave);
+	assert_true(o.encrypt_verify_incoming);
+	assert_true(o.encrypt_verify_outgoing);
+	assert_false(o.disable_keyring_file);
+	assert_int_equal(o.encrypt_key_len, 0);
+	assert_memory_equal(&o.gossip_profile, &swim_lan, sizeof swim_lan);
+	assert_int_equal(o.reconnect_timeout, 72 * NSEC_HOUR);
+	assert_int_equal(o.restart_grace, 30 * NSEC_SEC);
+	assert_int_equal(o.hold_share, 0);
+	assert_int_equal(o.damp_flaps, 2);
 	assert_true(o.node_name.n > 0);
 	assert_int_equal(o.unused_count, 0);
 	options_done(&o);
@@ -85,7 +99,7 @@ static void
 addresses_follow_consul(void **unused)
 {
 	static const struct {
-		const char *line, *http, *dns, *advertise, *bind;
+		const char *line, *http, *dns, *advertise, *gossip;
 	} rows[] = {
 		{ "-data-dir /x -bind 10.1.2.3", "127.0.0.1:8500", "127.0.0.1:8600",
 		    "10.1.2.3:8301", "10.1.2.3:8301" },
@@ -97,6 +111,10 @@ addresses_follow_consul(void **unused)
 		    "[fd00::1]:8301" },
 		{ "-dev -http-port -1 -dns-port -1", NULL, NULL, "127.0.0.1:8301",
 		    "127.0.0.1:8301" },
+		{ "-data-dir /x -bind 10.1.2.3 -serf-lan-bind 10.1.2.4", "127.0.0.1:8500",
+		    "127.0.0.1:8600", "10.1.2.3:8301", "10.1.2.4:8301" },
+		{ "-data-dir /x -bind 0.0.0.0 -serf-lan-bind 10.1.2.4", "127.0.0.1:8500",
+		    "127.0.0.1:8600", "10.1.2.4:8301", "10.1.2.4:8301" },
 	};
 
 	(void)unused;
@@ -115,7 +133,7 @@ addresses_follow_consul(void **unused)
 			assert_string_equal(addr_format(&o.dns_listen[0], text), rows[i].dns);
 		}
 		assert_string_equal(addr_format(&o.advertise_addr, text), rows[i].advertise);
-		assert_string_equal(addr_format(&o.bind_addr, text), rows[i].bind);
+		assert_string_equal(addr_format(&o.gossip_bind, text), rows[i].gossip);
 		options_done(&o);
 	}
 }
@@ -212,6 +230,28 @@ mistakes_are_named_in_one_line(void **unused)
 		{ "-data-dir /x -bootstrap-expect 3", "-bootstrap-expect needs -server" },
 		{ "-data-dir /x -server -bootstrap -bootstrap-expect 3",
 		    "-bootstrap and -bootstrap-expect exclude each other" },
+		{ "-dev -join 10.0.0.1:x",
+		    "-join: \"10.0.0.1:x\" is not an address or a host name, with or without a "
+		    "port (1-65535)" },
+		{ "-dev -retry-join provider=aws",
+		    "-retry-join: muster does not ask cloud providers for hosts (provider=...); "
+		    "name hosts or addresses" },
+		{ "-dev -retry-interval 0s", "-retry-interval must be 1ms or longer" },
+		{ "-dev -retry-max -1", "-retry-max: -1 is not in the range 0 to 2147483647" },
+		{ "-dev -encrypt xyz",
+		    "-encrypt: the key must be 16, 24 or 32 bytes in base64, as muster keygen "
+		    "prints them" },
+		{ "-dev -encrypt MDEyMzQ1Njc4OWFiY2RlZmc=",
+		    "-encrypt: the key must be 16, 24 or 32 bytes in base64, as muster keygen "
+		    "prints them" },
+		{ "-dev -encrypt MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
+		    "-encrypt: the key must be 16, 24 or 32 bytes in base64, as muster keygen "
+		    "prints them" },
+		{ "-dev -gossip-profile wan", "-gossip-profile: \"wan\" is not lan or local" },
+		{ "-dev -serf-lan-bind eth0", "-serf-lan-bind: \"eth0\" is not an IP address" },
+		{ "-dev -restart-grace 11m", "-restart-grace must not be longer than 10m" },
+		{ "-dev -hold-share 101", "-hold-share: 101 is not in the range 0 to 100" },
+		{ "-dev -damp-flaps 0", "-damp-flaps: 0 is not in the range 1 to 8" },
 		{ "-dev -config-file /nonexistent.json",
 		    "cannot read /nonexistent.json: No such file or directory" },
 		{ "-dev -config-dir /nonexistent",
@@ -279,9 +319,8 @@ flags_of_consul_are_accepted(void **unused)
 {
 	static const char *const lines[] = {
 		"-ui", "-ui-dir /ui", "-serf-wan-port 8302", "-grpc-port 8502",
-		"-disable-host-node-id", "-disable-host-node-id=false", "-raft-protocol 3", "-rejoin",
-		"-retry-interval 30s", "-atlas x", "-join 10.0.0.1", "-retry-join 10.0.0.1",
-		"-encrypt xyz", "-recursor 8.8.8.8", "-https-port 8501", "-advertise-wan 1.2.3.4",
+		"-disable-host-node-id", "-disable-host-node-id=false", "-raft-protocol 3", "-atlas x",
+		"-advertise-wan 1.2.3.4", "-recursor 8.8.8.8", "-https-port 8501",
 	};
 
 	(void)unused;
@@ -296,8 +335,59 @@ flags_of_consul_are_accepted(void **unused)
 			fail_msg("%s: %s", line, err.text);
 		assert_int_equal(o.unused_count, 1);
 		assert_true(o.unused[0].name.n > 1 && o.unused[0].name.p[0] == '-');
-		assert_int_equal(o.unused[0].row->type == OPTION_LATER, i >= 10 && i != 15);
+		assert_int_equal(o.unused[0].row->type == OPTION_LATER, i >= 9);
 		assert_str(o.node, "after");
+		options_done(&o);
+	}
+}
+
+static void
+flags_about_joining_are_lists(void **unused)
+{
+	struct options o;
+	struct err err = { 0 };
+	bool help;
+
+	(void)unused;
+	assert_int_equal(read_line(&o,
+	    "-dev -join 10.0.0.1 -join=s2:8311 -retry-join [fd00::1]:9 -retry-join fd00::2 -rejoin "
+	    "-encrypt MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY= -gossip-profile local", &help,
+	    &err), 0);
+	assert_int_equal(o.start_join_count, 2);
+	assert_str(o.start_join[0], "10.0.0.1");
+	assert_str(o.start_join[1], "s2:8311");
+	assert_int_equal(o.retry_join_count, 2);
+	assert_str(o.retry_join[1], "fd00::2");
+	assert_true(o.rejoin_after_leave);
+	assert_int_equal(o.encrypt_key_len, 32);
+	assert_memory_equal(o.encrypt_key, "0123456789abcdef0123456789abcdef", 32);
+	assert_memory_equal(&o.gossip_profile, &swim_local, sizeof swim_local);
+	assert_int_equal(o.unused_count, 0);
+	options_done(&o);
+}
+
+/* What files can say and flags cannot. */
+static void
+gossip_may_not_be_tuned_to_death(void **unused)
+{
+	static const char *const rows[][2] = {
+		{ "{\"gossip_lan\": {\"probe_interval\": \"1ms\"}}",
+		    "gossip_lan: times must be 10ms or longer" },
+		{ "{\"gossip_lan\": {\"probe_timeout\": \"2s\"}}",
+		    "gossip_lan.probe_timeout must not be longer than gossip_lan.probe_interval" },
+		{ "{\"reconnect_timeout\": \"4h\"}", "reconnect_timeout must be 8h or longer" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct options o;
+		struct err err = { 0 };
+
+		assert_int_equal(options_init(&o, &err), 0);
+		assert_int_equal(config_text_read(&o, STR("f.json"), str_of(rows[i][0]), &err), 0);
+		o.dev = true;
+		assert_int_equal(options_finish(&o, &err), ERR_INPUT);
+		assert_string_equal(err.text, rows[i][1]);
 		options_done(&o);
 	}
 }
@@ -315,7 +405,7 @@ reload_takes_only_what_may_change(void **unused)
 	    "-dev -node a -http-port 1 -node-meta x:1 -node-meta y:2", &help, &err), 0);
 	assert_int_equal(read_line(&fresh,
 	    "-dev -node b -http-port 2 -node-meta z:3 -log-level debug -docker-explicit "
-	    "-docker-ip 10.0.0.9 -docker-drain 5s", &help, &err), 0);
+	    "-docker-ip 10.0.0.9 -docker-drain 5s -hold-share 40 -damp-flaps 4", &help, &err), 0);
 	assert_int_equal(options_reload(&o, &fresh, changed, sizeof changed, &err), 0);
 	options_done(&fresh);
 	assert_string_equal(changed, "node_name,ports.http");
@@ -330,6 +420,8 @@ reload_takes_only_what_may_change(void **unused)
 	assert_true(o.docker_ip_forced);
 	assert_str(o.docker_ip, "10.0.0.9");
 	assert_int_equal(o.docker_drain, 5 * NSEC_SEC);
+	assert_int_equal(o.hold_share, 40);
+	assert_int_equal(o.damp_flaps, 4);
 	options_done(&o);
 }
 
@@ -399,6 +491,8 @@ main(void)
 		cmocka_unit_test(help_wins_over_mistakes),
 		cmocka_unit_test(lists_and_maps_grow),
 		cmocka_unit_test(flags_of_consul_are_accepted),
+		cmocka_unit_test(flags_about_joining_are_lists),
+		cmocka_unit_test(gossip_may_not_be_tuned_to_death),
 		cmocka_unit_test(reload_takes_only_what_may_change),
 		cmocka_unit_test(every_row_is_whole),
 		cmocka_unit_test(help_is_aligned_and_wrapped),

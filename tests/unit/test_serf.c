@@ -240,6 +240,49 @@ intents_wait_for_unknown_members(void **unused)
 	assert_string_equal(net_state(net, A, F), "alive");
 }
 
+/* An old intent met a new life, and nothing newer came to end it. */
+static void
+who_is_alive_for_long_has_not_left(void **unused)
+{
+	struct serf_message leave = { .type = SERF_LEAVE, .u.intent = { 9, STR("d"), false } };
+
+	(void)unused;
+	for (unsigned i = A; i <= C; i++)
+		net->cut[i][D] = net->cut[D][i] = true;
+	net_give(net, A, &leave);
+	net_start(net, D, "node");
+	net_member_alive(net, A, D);
+	assert_string_equal(net_state(net, A, D), "leaving");
+	net_run(net, 29 * NSEC_SEC);
+	assert_string_equal(net_state(net, A, D), "leaving");
+	net_run(net, 2 * NSEC_SEC);
+	assert_string_equal(net_state(net, A, D), "alive");
+	net->cut[A][D] = net->cut[D][A] = false;
+	net_kill(net, D);
+	assert_string_equal(net_state(net, A, D), "failed"); /* and is not taken for left */
+}
+
+/* A state tells of who left with a time that is newer by one; whoever comes back is newer yet. */
+static void
+a_join_is_newer_than_the_leave_as_others_tell_it(void **unused)
+{
+	struct serf_member b;
+
+	(void)unused;
+	serf_leave(net->nodes[B].serf, net->now);
+	net_drain(net, B);
+	net_run(net, 10 * NSEC_SEC);
+	assert_true(serf_member_find(net->nodes[A].serf, STR("b"), &b));
+	assert_int_equal(b.state, SERF_LEFT);
+	net_start(net, D, "node"); /* hears of b from a, as having left */
+	net_push_pull(net, D, A, true);
+	net_start(net, B, "node");
+	net_join(net, B, C);
+	net_run(net, NSEC_SEC);
+	net_member_alive(net, D, B);
+	assert_string_equal(net_state(net, D, B), "alive");
+}
+
 static void
 tables_are_bounded(void **unused)
 {
@@ -286,6 +329,25 @@ the_gone_are_tried_again_and_reaped_after_three_days(void **unused)
 	net_member_alive(net, A, B);
 	assert_string_equal(net_state(net, A, C), "alive");
 	assert_string_equal(net_state(net, A, B), "alive");
+}
+
+static void
+new_name_is_a_new_member(void **unused)
+{
+	struct serf_member m;
+
+	(void)unused;
+	net_forget_story(net);
+	serf_rename(net->nodes[B].serf, net->now, STR("b2"));
+	assert_false(serf_member_find(net->nodes[B].serf, STR("b"), &m));
+	assert_true(serf_member_find(net->nodes[B].serf, STR("b2"), &m));
+	assert_int_equal(m.state, SERF_ALIVE);
+	assert_int_equal(serf_member_count(net->nodes[B].serf, SERF_ALIVE), 3);
+	net_drain(net, B);
+	net_story(net, "b: member-join b2\n");
+	serf_rename(net->nodes[B].serf, net->now, STR("c")); /* the name of another here */
+	assert_int_equal(serf_member_count(net->nodes[B].serf, SERF_ALIVE), 2);
+	net_drain(net, B);
 }
 
 static void
@@ -420,6 +482,15 @@ a_pool_of_consul_agents_is_refused_in_words(void **unused)
 	assert_int_equal(serf_meta_read(&arena, m.meta, &got, &err), 0);
 	assert_true(got.server && got.muster == 1 && got.port == 8300 && got.expect == 3);
 	assert_str(got.id, "11111111-2222-3333-4444-555555555555");
+	assert_int_equal(got.name.n + got.cluster.n, 0);
+	meta.server = false;
+	meta.name = STR("srv"); /* also of who is no server */
+	meta.cluster = STR("99999999-2222-3333-4444-555555555555");
+	w = wr_of(room, sizeof room);
+	assert_int_equal(serf_meta_write(&w, &meta, &err), 0);
+	assert_int_equal(serf_meta_read(&arena, wr_done(&w), &got, &err), 0);
+	assert_str(got.name, "srv");
+	assert_str(got.cluster, "99999999-2222-3333-4444-555555555555");
 	arena_done(&arena);
 	w = wr_of(room, 100);
 	assert_int_equal(serf_meta_write(&w, &meta, &err), ERR_LIMIT);
@@ -440,8 +511,11 @@ main(void)
 		STORY(force_leave_turns_failed_into_left),
 		STORY(what_was_pruned_is_not_revived_by_old_gossip),
 		STORY(intents_wait_for_unknown_members),
+		STORY(who_is_alive_for_long_has_not_left),
+		STORY(a_join_is_newer_than_the_leave_as_others_tell_it),
 		STORY(tables_are_bounded),
 		STORY(the_gone_are_tried_again_and_reaped_after_three_days),
+		STORY(new_name_is_a_new_member),
 		STORY(new_tags_are_an_update),
 		STORY(two_with_one_name_are_told_with_both_ids),
 		STORY(muster_bytes_pass),

@@ -38,6 +38,7 @@ static struct http_server *server;
 static struct addr address;
 static char value[200000]; /* what /v1/value answers */
 static unsigned renderings;
+static nsec later_max; /* 0: as it comes */
 
 static void
 value_get(struct api *a, const struct http_request *rq, struct http_reply *rp)
@@ -72,9 +73,31 @@ value_put(struct api *a, const struct http_request *rq, struct http_reply *rp)
 	jw_bool(reply_json(rp), true);
 }
 
+static uint64_t ticket, tickets; /* the last one given out, and how many */
+
+static void
+later_put(struct api *a, const struct http_request *rq, struct http_reply *rp)
+{
+	(void)a;
+	ticket = ++tickets;
+	if (str_eq(rq->tail, STR("at-once"))) { /* finished before the handler is done */
+		struct http_reply answer;
+		struct buf body;
+
+		buf_init(&body, 100);
+		reply_init(&answer, &body, false);
+		reply_error(&answer, 500, "no");
+		http_server_finish(server, ticket, &answer);
+		buf_done(&body);
+	}
+	buf_add(rp->body, STR("is not sent"));
+	rp->later = ticket;
+}
+
 const struct route http_routes[] = {
 	{ HTTP_GET, "/v1/value", value_get, ROUTE_BLOCKS | ROUTE_CATALOG, "" },
 	{ HTTP_PUT, "/v1/value", value_put, 0, "" },
+	{ HTTP_PUT, "/v1/later/*", later_put, 0, "" },
 	{ 0 },
 };
 
@@ -92,6 +115,7 @@ start(unsigned connections_max, unsigned per_client_max)
 		.limits = http_limits_default,
 		.connections_max = connections_max,
 		.connections_per_client_max = per_client_max,
+		.later_max = later_max,
 	};
 	const struct addr listen = { .family = ADDR_V4, .bytes = { 127, 0, 0, 1 } };
 	struct err err = { 0 };
@@ -453,9 +477,145 @@ a_body_too_large_is_refused_and_read_over(void **unused)
 }
 
 static void
+say_later(int fd, const char *tail)
+{
+	char text[256];
+
+	snprintf(text, sizeof text,
+	    "PUT /v1/later/%s HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", tail);
+	say(fd, text);
+}
+
+static void
+until_held(size_t count)
+{
+	nsec end = loop_now().mono + PATIENCE;
+
+	while (http_server_stats(server).held != count) {
+		assert_true(loop_now().mono < end);
+		turn();
+	}
+}
+
+static void
+finish_ticket(uint64_t t, const char *json)
+{
+	struct http_reply answer;
+	struct buf body;
+
+	buf_init(&body, 100);
+	reply_init(&answer, &body, false);
+	jw_raw(reply_json(&answer), str_of(json));
+	http_server_finish(server, t, &answer);
+	buf_done(&body);
+}
+
+static bool
+holds(const struct buf *b, const char *text)
+{
+	return memmem(b->p, b->n, text, strlen(text)) != NULL;
+}
+
+static void
+an_answer_may_come_later(void **unused)
+{
+	int first, second;
+	uint64_t of_first;
+	struct buf got;
+
+	(void)unused;
+	start(0, 0);
+	tickets = 0;
+	first = dial();
+	second = dial();
+	say_later(first, "a");
+	until_held(1);
+	of_first = ticket;
+	say(first, "GET /v1/value HTTP/1.1\r\n" HOST "\r\n"); /* waits for its turn */
+	say_later(second, "b");
+	until_held(2);
+	finish_ticket(ticket, "[2]");
+	expect(second, "\r\n\r\n[2]");
+	assert_int_equal(http_server_stats(server).held, 1);
+	finish_ticket(of_first + 1000, "[0]"); /* nobody's */
+	finish_ticket(of_first, "[1]");
+	buf_init(&got, 4096);
+	hear(first, &got, "\"old\"");
+	assert_true(holds(&got, "\r\n\r\n[1]HTTP/1.1 200"));
+	assert_false(holds(&got, "is not sent"));
+	buf_done(&got);
+	finish_ticket(of_first, "[3]"); /* it was answered */
+	say_later(first, "at-once");
+	expect(first, "500 Internal Server Error");
+	assert_int_equal(http_server_stats(server).held, 0);
+	close(first);
+	close(second);
+	finish();
+}
+
+static void
+a_client_that_goes_is_not_waited_for(void **unused)
+{
+	int fd;
+
+	(void)unused;
+	start(0, 0);
+	fd = dial();
+	say_later(fd, "a");
+	until_held(1);
+	close(fd);
+	until_connections(0);
+	assert_int_equal(http_server_stats(server).held, 0);
+	finish_ticket(ticket, "[1]");
+	finish();
+}
+
+static void
+an_answer_that_does_not_come_is_an_error(void **unused)
+{
+	int fd;
+
+	(void)unused;
+	later_max = 50 * NSEC_MS;
+	start(0, 0);
+	later_max = 0;
+	fd = dial();
+	say_later(fd, "a");
+	expect(fd, "The agent has not found an answer in time");
+	assert_int_equal(http_server_stats(server).held, 0);
+	say_later(fd, "at-once"); /* the connection lives on */
+	expect(fd, "\r\n\r\nno");
+	close(fd);
+	finish();
+}
+
+static void
+too_many_held_requests_are_told_so(void **unused)
+{
+	static int fds[HTTP_LATER_HELD_MAX];
+	int over;
+
+	(void)unused;
+	start(0, 0);
+	for (size_t i = 0; i < HTTP_LATER_HELD_MAX; i++) {
+		fds[i] = dial_quietly();
+		say_later(fds[i], "a");
+	}
+	until_held(HTTP_LATER_HELD_MAX);
+	over = dial();
+	say_later(over, "a");
+	expect(over, "Too many requests wait for this agent");
+	for (size_t i = 0; i < HTTP_LATER_HELD_MAX; i++)
+		close(fds[i]);
+	close(over);
+	until_held(0);
+	finish();
+}
+
+static void
 stopping_answers_what_waits(void **unused)
 {
-	int parked, idle;
+	int parked, idle, held;
 	nsec end;
 
 	(void)unused;
@@ -464,14 +624,19 @@ stopping_answers_what_waits(void **unused)
 	parked = dial();
 	say_blocking(parked, "10m");
 	until_parked(1);
+	held = dial();
+	say_later(held, "a");
+	until_held(1);
 	end = loop_now().mono + PATIENCE;
 	while (http_server_stopping(server)) {
 		assert_true(loop_now().mono < end);
 		turn();
 	}
 	expect(parked, "Connection: close");
+	expect(held, "The agent is stopping");
 	expect(idle, NULL);
 	close(parked);
+	close(held);
 	close(idle);
 	finish();
 }
@@ -506,6 +671,10 @@ main(void)
 		cmocka_unit_test(hundreds_of_waiting_clients_are_small),
 		cmocka_unit_test(too_many_are_told_so),
 		cmocka_unit_test(a_body_too_large_is_refused_and_read_over),
+		cmocka_unit_test(an_answer_may_come_later),
+		cmocka_unit_test(a_client_that_goes_is_not_waited_for),
+		cmocka_unit_test(an_answer_that_does_not_come_is_an_error),
+		cmocka_unit_test(too_many_held_requests_are_told_so),
 		cmocka_unit_test(stopping_answers_what_waits),
 		cmocka_unit_test(a_port_in_use_is_named),
 	};

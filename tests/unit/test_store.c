@@ -175,6 +175,41 @@ news_come_in_order_from_both_writers(void **unused)
 	store_free(f.store);
 }
 
+/* A tombstone that fell before it was told leaves a gap: what follows must not close it. */
+static void
+news_do_not_reach_over_a_risen_floor(void **unused)
+{
+	struct store_config config = { .self = fix_self,
+		.cluster = fix_cluster,
+		.epoch = { 1, 77 },
+		.limits = owner_limits_default,
+		.unknown_bytes_max = 1024 };
+	struct now now = { NSEC_SEC, FIX_WALL };
+	struct owner_record r;
+	struct store *s;
+	struct uuid owner;
+	uint64_t after;
+
+	(void)unused;
+	config.limits.tombstones_max = 2;
+	s = store_new(&config, now);
+	store_put(s, now, &fix_self, 77, STR("a"), STR("1"), NULL);
+	store_put(s, now, &fix_self, 77, STR("b"), STR("1"), NULL);
+	store_put(s, now, &fix_self, 77, STR("c"), STR("1"), NULL);
+	store_baseline_end(s, now);
+	store_remove(s, now, &fix_self, 77, STR("a"));              /* 2 */
+	store_put(s, now, &fix_self, 77, STR("d"), STR("1"), NULL); /* 3 */
+	store_remove(s, now, &fix_self, 77, STR("b"));              /* 4 */
+	store_remove(s, now, &fix_self, 77, STR("c"));              /* 5 */
+	assert_true(owner_floor(store_owner(s, &fix_self)) >= 2);
+	assert_true(store_news_next(s, &owner, &after, &r));
+	assert_str(r.key, "d");
+	assert_int_equal(after, owner_floor(store_owner(s, &fix_self))); /* who is at 1 must ask */
+	assert_true(store_news_next(s, &owner, &after, &r));
+	assert_true(after == r.number - 1);
+	store_free(s);
+}
+
 static void
 digests_of_members_only_in_order_of_id(void **unused)
 {
@@ -254,6 +289,128 @@ a_name_goes_to_the_live_holder_then_to_the_lowest_id(void **unused)
 	fix_node(&f, &fix_self, "n1", "10.0.0.1"); /* the lower id, and alive */
 	assert_str(catalog_node_find(f.catalog, STR("n1"))->info.address, "10.0.0.1");
 	store_free(peer);
+	store_free(f.store);
+}
+
+static void
+who_is_kept_is_shown_and_marked(void **unused)
+{
+	struct fix f = fix_new();
+	struct store *peer = peer_new(&f, 1, "n2");
+	struct catalog_check *serf;
+	uint64_t before;
+
+	(void)unused;
+	peer_service(&f, peer, "web-2", "web");
+	store_baseline_end(peer, f.now);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	(void)peer_range(&f, peer, 0);
+	serf = fix_find_check(&f, "n2", CATALOG_SERF_CHECK);
+	assert_str(serf->info.output, "Agent alive and reachable");
+	before = fix_index(&f, WATCH_SERVICE_HEALTH, "web");
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_KEPT, 0);
+	serf = fix_find_check(&f, "n2", CATALOG_SERF_CHECK);
+	assert_str(serf->info.status, "passing");
+	assert_str(serf->info.output, "Agent not live or unreachable, kept in answers for now");
+	assert_int_equal(fix_find(&f, "n2", "web-2")->health, CHECK_PASSING);
+	assert_true(fix_index(&f, WATCH_SERVICE_HEALTH, "web") > before);
+	before = fix_index(&f, WATCH_SERVICE_HEALTH, "web");
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_KEPT, 0);
+	assert_true(fix_index(&f, WATCH_SERVICE_HEALTH, "web") == before);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_FAILED, 0);
+	assert_int_equal(fix_find(&f, "n2", "web-2")->health, CHECK_CRITICAL);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_KEPT, 0);
+	assert_int_equal(fix_find(&f, "n2", "web-2")->health, CHECK_PASSING);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	serf = fix_find_check(&f, "n2", CATALOG_SERF_CHECK);
+	assert_str(serf->info.output, "Agent alive and reachable");
+	store_free(peer);
+	store_free(f.store);
+}
+
+static void
+a_coordinate_is_no_news_for_watchers_of_anything_else(void **unused)
+{
+	static const enum watch_kind others[] = { WATCH_NODES, WATCH_SERVICES };
+	const struct coordinate_info at = { .vec = { 0.25 }, .error = 1 };
+	struct fix f = fix_new();
+	struct store *peer = peer_new(&f, 1, "n2");
+	struct catalog_node *node;
+	struct coordinate_info out;
+	uint64_t before[2], mine;
+	struct store_needs needs;
+	struct buf b;
+
+	(void)unused;
+	peer_service(&f, peer, "web-2", "web");
+	store_baseline_end(peer, f.now);
+	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	(void)peer_range(&f, peer, 0);
+	node = catalog_node_find(f.catalog, STR("n2"));
+	assert_false(catalog_node_coordinate(node, &out));
+	for (size_t i = 0; i < 2; i++)
+		before[i] = fix_index(&f, others[i], "");
+	mine = fix_index(&f, WATCH_COORDINATES, "");
+	buf_init(&b, 1000);
+	coordinate_pack(&b, &at);
+	assert_int_equal(
+	    store_put(peer, f.now, &fix_peer, RECORD_COORDINATE, STR_NONE, buf_str(&b), NULL), 1);
+	needs = peer_push(&f, peer, 0);
+	assert_false(needs.range);
+	assert_true(catalog_node_coordinate(node, &out));
+	assert_true(out.vec[0] == 0.25 && out.error == 1);
+	assert_true(fix_index(&f, WATCH_COORDINATES, "") > mine);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(fix_index(&f, others[i], "") == before[i]);
+	buf_clear(&b);
+	buf_add(&b, STR("\x01\x01")); /* malformed: as if there were none */
+	store_put(peer, f.now, &fix_peer, RECORD_COORDINATE, STR_NONE, buf_str(&b), NULL);
+	(void)peer_push(&f, peer, 0);
+	assert_false(catalog_node_coordinate(node, &out));
+	buf_done(&b);
+	store_free(peer);
+	store_free(f.store);
+}
+
+/* An agent with a lower id than ours, and what it says of itself. */
+static void
+lowest_take(struct fix *f, const struct uuid *id, const char *node)
+{
+	struct store_config config = { .self = *id,
+		.cluster = fix_cluster,
+		.epoch = { 1, 5 },
+		.limits = owner_limits_default };
+	struct node_info info = { .name = str_of(node), .address = STR("10.0.0.3") };
+	struct store *s = store_new(&config, f->now);
+	struct store_needs needs;
+	struct buf b;
+
+	buf_init(&b, 65536);
+	store_put_node(s, f->now, id, &info, NULL);
+	store_baseline_end(s, f->now);
+	delta_range(store_owner(s, id), 0, 65536, &b);
+	assert_int_equal(store_range(f->store, f->now, buf_str(&b), &needs, NULL), 0);
+	buf_done(&b);
+	store_free(s);
+}
+
+static void
+a_live_holder_of_a_name_comes_before_a_kept_one(void **unused)
+{
+	static const struct uuid lowest = { { 0, 1 } };
+	struct fix f = fix_new();
+	struct catalog_node *node;
+
+	(void)unused;
+	fix_node(&f, &fix_self, "n1", "10.0.0.1");
+	store_member(f.store, f.now, &lowest, STORE_MEMBER_ALIVE, 0);
+	lowest_take(&f, &lowest, "n1");
+	node = catalog_node_find(f.catalog, STR("n1"));
+	assert_str(node->info.address, "10.0.0.3");
+	store_member(f.store, f.now, &lowest, STORE_MEMBER_KEPT, 0);
+	assert_str(node->info.address, "10.0.0.1");
+	store_member(f.store, f.now, &lowest, STORE_MEMBER_ALIVE, 0);
+	assert_str(node->info.address, "10.0.0.3");
 	store_free(f.store);
 }
 
@@ -605,9 +762,13 @@ main(void)
 		cmocka_unit_test(malformed_bodies_do_not_show),
 		cmocka_unit_test(an_equal_put_is_no_event),
 		cmocka_unit_test(news_come_in_order_from_both_writers),
+		cmocka_unit_test(news_do_not_reach_over_a_risen_floor),
 		cmocka_unit_test(digests_of_members_only_in_order_of_id),
 		cmocka_unit_test(a_failed_agent_is_critical_and_comes_back),
 		cmocka_unit_test(a_name_goes_to_the_live_holder_then_to_the_lowest_id),
+		cmocka_unit_test(who_is_kept_is_shown_and_marked),
+		cmocka_unit_test(a_coordinate_is_no_news_for_watchers_of_anything_else),
+		cmocka_unit_test(a_live_holder_of_a_name_comes_before_a_kept_one),
 		cmocka_unit_test(records_of_unknown_owners_wait_a_minute),
 		cmocka_unit_test(unknown_owners_have_a_budget),
 		cmocka_unit_test(a_certificate_keeps_old_epochs_away),

@@ -43,7 +43,7 @@ struct run {
 	struct store *peers[AGENTS]; /* the agents' own stores; [0] is f.store */
 	uint64_t epochs[AGENTS];
 	struct m_agent written[AGENTS], seen[AGENTS]; /* at the owner, and here */
-	enum { M_OUT, M_ALIVE, M_FAILED } state[AGENTS];
+	enum { M_OUT, M_ALIVE, M_KEPT, M_FAILED } state[AGENTS];
 	struct m_place external[NODES];
 	int masked[AGENTS][SERVICES]; /* the hidden version */
 	int version;
@@ -80,15 +80,11 @@ worst(int a, int b)
 static int
 model_winner(const struct run *r, int node)
 {
-	int found = -1;
-
-	for (int i = 0; i < AGENTS; i++)
-		if (r->state[i] == M_ALIVE && r->seen[i].node == node + 1)
-			return i;
-	for (int i = AGENTS - 1; i >= 0; i--)
-		if (r->state[i] != M_OUT && r->seen[i].node == node + 1)
-			found = i;
-	return found;
+	for (unsigned state = M_ALIVE; state <= M_FAILED; state++)
+		for (int i = 0; i < AGENTS; i++)
+			if (r->state[i] == state && r->seen[i].node == node + 1)
+				return i;
+	return -1;
 }
 
 static void
@@ -545,9 +541,9 @@ static void
 step_member(struct run *r, int agent)
 {
 	static const enum store_member_state words[] = { STORE_MEMBER_GONE, STORE_MEMBER_ALIVE,
-		STORE_MEMBER_FAILED };
+		STORE_MEMBER_KEPT, STORE_MEMBER_FAILED };
 
-	r->state[agent] = (unsigned)roll(r, 3);
+	r->state[agent] = (unsigned)roll(r, 4);
 	store_member(r->f.store, r->f.now, agent_ids[agent], words[r->state[agent]], 0);
 	if (r->state[agent] == M_OUT)
 		memset(&r->seen[agent], 0, sizeof r->seen[agent]);

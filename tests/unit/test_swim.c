@@ -40,7 +40,7 @@ cut_from_one_peer_is_helped_by_another(void **unused)
 	(void)unused;
 	struct sim *sim = story_begin(3, false);
 
-	sim_cut_both(sim, A, C, true); /* both hear b */
+	net_cut_both(&sim->net, A, C, true); /* both hear b */
 	sim_run(sim, 60 * NSEC_SEC);
 	story_end(sim, "");
 }
@@ -51,10 +51,10 @@ cut_from_all_but_one_way_refutes(void **unused)
 	(void)unused;
 	struct sim *sim = story_begin(3, false);
 
-	sim_cut(sim, A, B, true); /* a hears everybody; nobody hears its acks */
-	sim_cut(sim, A, C, true);
+	net_cut(&sim->net, A, B, true); /* a hears everybody; nobody hears its acks */
+	net_cut(&sim->net, A, C, true);
 	sim_run(sim, 3 * NSEC_SEC);
-	sim_cut(sim, A, B, false);
+	net_cut(&sim->net, A, B, false);
 	sim_run(sim, 5 * NSEC_SEC);
 	story_end(sim, "  1.139 a: no ack from b\n"
 		       "  1.139 a: b is suspect\n"
@@ -185,8 +185,8 @@ blip_is_over_within_a_second_of_the_links_return(void **unused)
 	(void)unused;
 	struct sim *sim = story_begin(3, false);
 
-	sim_cut_both(sim, A, C, true);
-	sim_cut_both(sim, B, C, true);
+	net_cut_both(&sim->net, A, C, true);
+	net_cut_both(&sim->net, B, C, true);
 	sim_run(sim, 20 * NSEC_SEC);
 	sim_heal(sim);
 	sim_run(sim, 10 * NSEC_SEC);
@@ -223,7 +223,7 @@ halves_find_each_other_after_an_hour(void **unused)
 
 	for (size_t i = A; i <= B; i++)
 		for (size_t j = C; j <= E; j++)
-			sim_cut_both(sim, i, j, true);
+			net_cut_both(&sim->net, i, j, true);
 	sim->no_rejoin = true; /* by touches alone */
 	sim_run(sim, NSEC_HOUR);
 	assert_int_equal(swim_count(sim->agents[A].swim), 2);
@@ -268,7 +268,7 @@ twenty_blips_in_a_row(void **unused)
 	sim_run(sim, 40 * NSEC_SEC);
 	for (int i = 0; i < 20; i++) {
 		for (size_t j = 1; j < 30; j++)
-			sim_cut_both(sim, 0, j, true);
+			net_cut_both(&sim->net, 0, j, true);
 		sim_run(sim, 20 * NSEC_SEC);
 		sim_heal(sim);
 		sim_run(sim, 5 * NSEC_SEC);

@@ -472,6 +472,85 @@ new_tags_are_a_new_incarnation(void **unused)
 	one_free(o);
 }
 
+static void
+new_name_is_a_new_member_and_frees_the_old(void **unused)
+{
+	(void)unused;
+	struct swim_profile p = calm_profile();
+	struct one *o;
+	struct wire_alive me = alive_of("me", 5);
+	struct swim_member m;
+
+	p.gossip_interval = 200 * NSEC_MS;
+	o = one_new(&p);
+	one_alive(o, "b", 1);
+	one_alive(o, "me2", 7); /* our former life under that name */
+	me.addr = at("c");
+	one_alive_as(o, me); /* somebody else claims ours */
+	one_pass(o, 2 * NSEC_SEC);
+	one_hush(o);
+	swim_rename(o->swim, o->now, STR("me2"));
+	assert_int_equal(swim_count(o->swim), 2);
+	assert_true(swim_member_find(o->swim, STR("me2"), &m));
+	assert_int_equal(m.incarnation, 8);
+	assert_false(swim_member_find(o->swim, STR("me"), &m));
+	one_pass(o, 1);
+	one_told(o, "b: alive me2 8\n");
+	one_alive_as(o, me);
+	assert_true(swim_member_find(o->swim, STR("me"), &m));
+	one_free(o);
+}
+
+static bool
+not_c(void *arg, const struct wire_alive *a)
+{
+	++*(unsigned *)arg;
+	return !str_eq(a->meta, STR("c's tags"));
+}
+
+static void
+who_is_not_welcome_is_not_taken(void **unused)
+{
+	(void)unused;
+	unsigned asked = 0;
+	struct swim_config config = {
+		.name = STR("me"),
+		.advertise = at("me"),
+		.profile = calm_profile(),
+		.welcome = not_c,
+		.welcome_arg = &asked,
+	};
+	struct swim *swim = swim_new(&config, 1, EPOCH);
+	struct wire_node_state states[] = {
+		{ .name = STR("b"),
+		    .addr = at("b"),
+		    .vsn = wire_vsn_ours,
+		    .vsn_whole = true,
+		    .addr_ok = true,
+		    .incarnation = 1,
+		    .meta = STR("b's tags") },
+		{ .name = STR("c"),
+		    .addr = at("c"),
+		    .vsn = wire_vsn_ours,
+		    .vsn_whole = true,
+		    .addr_ok = true,
+		    .incarnation = 1,
+		    .meta = STR("c's tags") },
+	};
+
+	swim_merge(swim, EPOCH, states, 2);
+	assert_int_equal(swim_count(swim), 2);
+	assert_int_equal(asked, 2);
+	states[0].incarnation = 2;
+	swim_merge(swim, EPOCH, states, 1); /* nothing new in it: not asked again */
+	assert_int_equal(asked, 2);
+	states[0].incarnation = 3;
+	states[0].meta = STR("c's tags");
+	swim_merge(swim, EPOCH, states, 1);
+	assert_int_equal(asked, 3);
+	swim_free(swim);
+}
+
 int
 main(void)
 {
@@ -493,6 +572,8 @@ main(void)
 		cmocka_unit_test(leaving_spreads_and_stays_put),
 		cmocka_unit_test(leaving_alone_is_done_at_once),
 		cmocka_unit_test(new_tags_are_a_new_incarnation),
+		cmocka_unit_test(new_name_is_a_new_member_and_frees_the_old),
+		cmocka_unit_test(who_is_not_welcome_is_not_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -589,7 +589,7 @@ what_is_sent_is_what_comes_in(void **unused)
 	one_alive(o, "b", 1);
 	one_hush(o);
 	swim_send(o->swim, o->now, &b, STR("hello"));
-	one_told(o, "b: user hello, alive me 1, alive b 1\n");
+	one_told(o, "b: user hello\n");
 	m.u.user = STR("hello yourself");
 	one_feed(o, &b, &m);
 	one_told(o, "b: user in hello yourself\n");

@@ -138,6 +138,22 @@ a_hash_is_waited_for_until_it_differs(void **unused)
 	assert_false(wait_holds(&terms, &rp, &clock)); /* this route knows no hash */
 }
 
+static void
+an_index_without_order_is_waited_for_while_it_is_the_same(void **unused)
+{
+	struct index_clock clock;
+
+	(void)unused;
+	index_init(&clock, 5, 1000);
+	terms = (struct wait_terms){ .blocks = true, .index = UINT64_MAX - 6 };
+	rp = (struct http_reply){ .index_exact = true, .index = UINT64_MAX - 6 };
+	assert_true(wait_holds(&terms, &rp, &clock));
+	rp.index--;
+	assert_false(wait_holds(&terms, &rp, &clock));
+	terms.blocks = false;
+	assert_false(wait_holds(&terms, &rp, &clock));
+}
+
 int
 main(void)
 {
@@ -147,6 +163,7 @@ main(void)
 		cmocka_unit_test(consistency_must_be_one),
 		cmocka_unit_test(only_our_own_index_is_waited_for),
 		cmocka_unit_test(a_hash_is_waited_for_until_it_differs),
+		cmocka_unit_test(an_index_without_order_is_waited_for_while_it_is_the_same),
 	};
 	int rc;
 

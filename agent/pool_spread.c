@@ -1,0 +1,149 @@
+/* agent/pool_spread.c -- what the catalog's spreading and presence do; readiness (RULES 13). */
+#include "agent/pool_priv.h"
+
+/* Spreading. */
+
+/* A datagram to one peer. Only whoever announces our protocol has an id here. */
+static void
+pool_spread_send(struct pool *p, const struct spread_action *a)
+{
+	const struct who *who = pool_who_find(p, &a->peer);
+	uint8_t room[WIRE_PACKET_BUDGET];
+	struct writer w = wr_of(room, sizeof room);
+
+	wr_u8(&w, SERF_MUSTER);
+	wr_bytes(&w, a->bytes);
+	if (who == NULL || who->at == NULL || w.full) {
+		p->dropped++;
+		return;
+	}
+	swim_send(p->swim, p->now.mono, &who->at->addr, wr_done(&w));
+}
+
+static void
+pool_spread_ask(struct pool *p, const struct spread_action *a)
+{
+	const struct who *who = pool_who_find(p, &a->peer);
+	uint64_t ask = a->ask;
+
+	if (who != NULL && who->at != NULL && pool_ask_open(p, &who->at->addr, a->bytes, ask))
+		return;
+	spread_answer(p->spread, p->now, ask, STR_NONE, true);
+}
+
+static void
+pool_epoch(struct pool *p, enum pool_action_kind kind, uint64_t counter)
+{
+	struct pool_action *a = pool_act(p, kind);
+
+	if (a != NULL)
+		a->id = counter;
+}
+
+static void
+pool_spread_act(struct pool *p, const struct spread_action *a)
+{
+	switch (a->kind) {
+	case SPREAD_SEND:
+		pool_spread_send(p, a);
+		break;
+	case SPREAD_ASK:
+		pool_spread_ask(p, a);
+		break;
+	case SPREAD_SYNCED:
+		pool_ready_set(p);
+		break;
+	case SPREAD_RESTARTS:
+		pool_who_restarts(p, &a->peer, a->span);
+		break;
+	case SPREAD_BURIED:
+		pool_epoch(p, POOL_EPOCH, a->epoch);
+		break;
+	case SPREAD_CLONED:
+		pool_epoch(p, POOL_CLONE, a->epoch);
+		break;
+	}
+}
+
+bool
+pool_spread_drain(struct pool *p)
+{
+	struct spread_action a;
+	bool any = false;
+
+	if (p->store_changed) {
+		p->store_changed = false;
+		spread_changed(p->spread, p->now);
+	}
+	for (; spread_action_next(p->spread, &a); any = true)
+		pool_spread_act(p, &a);
+	return any;
+}
+
+/* Presence. */
+
+static const char *
+pool_shown(enum store_member_state state)
+{
+	static const char *const words[] = {
+		[STORE_MEMBER_ALIVE] = "shown",
+		[STORE_MEMBER_FAILED] = "hidden",
+		[STORE_MEMBER_GONE] = "gone",
+		[STORE_MEMBER_KEPT] = "kept",
+	};
+
+	return words[state];
+}
+
+bool
+pool_presence_drain(struct pool *p)
+{
+	struct presence_show show;
+	bool any = false, cut_off;
+
+	for (; presence_next(p->presence, &show); any = true) {
+		char id[UUID_TEXT_LEN + 1];
+
+		store_member(p->config.store, p->now, &show.id, show.state, show.certificate_until);
+		p->store_changed = true;
+		pool_log(p, LOG_LEVEL_DEBUG, "presence id=%s state=%s why=\"%s\"",
+		    uuid_format(&show.id, id), pool_shown(show.state),
+		    show.why == NULL ? "" : show.why);
+	}
+	cut_off = presence_cut_off(p->presence);
+	if (cut_off != p->cut_off)
+		pool_log(p, cut_off ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+		    cut_off ? "cut off: more than half of the members are lost at once, their "
+			      "services stay as they were"
+			    : "no longer cut off");
+	p->cut_off = cut_off;
+	return any;
+}
+
+/* Readiness. */
+
+void
+pool_ready_set(struct pool *p)
+{
+	if (p->ready)
+		return;
+	p->ready = true;
+	pool_act(p, POOL_READY);
+}
+
+/* Who has nobody to learn a catalog from need not wait: a pool of plain serf agents, or the time is
+ * over and nobody was reached. While a peer is there its answer is awaited. */
+void
+pool_ready_check(struct pool *p)
+{
+	if (p->ready || p->muster_alive > 0)
+		return;
+	if (p->ready_at <= p->now.mono || (p->joined && p->plain_alive > 0))
+		pool_ready_set(p);
+}
+
+nsec
+pool_ready_deadline(const struct pool *p)
+{
+	return p->ready || p->muster_alive > 0 ? NSEC_NEVER : p->ready_at;
+}
