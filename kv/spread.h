@@ -78,7 +78,7 @@ void spread_free(struct spread *); /* NULL is fine */
 
 /* Members that speak this protocol. UP: pushed to, passed through, asked. DOUBTFUL (suspect):
  * still told, but nobody is reached through it. DOWN: forgotten. Coming UP starts a comparison
- * with it at once. */
+ * with it; with the first one by stream, whole (SPREAD_SYNCED). */
 enum spread_peer_state { SPREAD_DOWN, SPREAD_DOUBTFUL, SPREAD_UP };
 void spread_peer(struct spread *, struct now, const struct uuid *id, enum spread_peer_state);
 /* Compares with this peer now, by stream, all digests: joining, or contact after a break. */
