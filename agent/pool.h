@@ -69,7 +69,7 @@ enum pool_action_kind {
 	POOL_READY,     /* the first whole exchange is done, or the wait is over (RULES 13) */
 	POOL_LEFT,      /* pool_leave() is through: the process may end */
 	POOL_EPOCH,     /* our death is certified: begin a new epoch above `id` (RULES 6) */
-	POOL_CLONE,     /* our id and epoch are in use elsewhere: take a new id (RULES 1) */
+	POOL_CLONE,     /* our id lives elsewhere too: take a new id (RULES 1) */
 	POOL_LOG,       /* level, text: one line for the log, room "gossip" */
 };
 

@@ -272,9 +272,12 @@ spread_is_self(struct spread *s, const struct uuid *owner, struct epoch epoch)
 
 	if (!uuid_eq(owner, &s->config.self))
 		return false;
-	if (epoch.counter == ours.counter && epoch.nonce != ours.nonce && !s->cloned) {
-		s->cloned = true;
-		spread_emit(s, SPREAD_CLONED, owner, STR_NONE);
+	if (epoch.counter == ours.counter && epoch.nonce != ours.nonce &&
+	    epoch.counter > s->cloned) {
+		s->cloned = epoch.counter;
+		a = spread_emit(s, SPREAD_CLONED, owner, STR_NONE);
+		if (a != NULL)
+			a->epoch = epoch.counter;
 	}
 	/* Our disk was restored, or copied: what is said in this epoch would be old (RULES 1). */
 	if (epoch.counter > ours.counter && epoch.counter - ours.counter <= UINT32_MAX &&

@@ -59,7 +59,8 @@ enum spread_action_kind {
 	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch, or
 	                  * records of an epoch of ours above it (an older disk was put back): begin
 	                  * a new one above `epoch` (RULES 1, 6); said once for each */
-	SPREAD_CLONED,   /* somebody writes under our id and epoch counter: a cloned disk (RULES 1) */
+	SPREAD_CLONED,   /* somebody writes, or wrote, under our id and epoch counter: the disk was
+	                  * copied or restored (RULES 1). Once for each counter: `epoch` */
 };
 
 struct spread_action {

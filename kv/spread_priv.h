@@ -122,7 +122,7 @@ struct spread {
 	struct spread_sums sums;
 	nsec repair_at;
 
-	bool cloned;
+	uint64_t cloned; /* the last counter of ours that was told so */
 	uint64_t buried; /* told up to this counter */
 	struct spread_stats stats;
 };
