@@ -435,7 +435,10 @@ pool_keys(struct pool *p, struct now now, enum serf_key_op op, struct str key, u
 	int rc;
 
 	pool_begin(p, now);
-	if (p->key_query_count == POOL_KEY_QUERIES_MAX)
+	/* asked all the same, real agents would log an error each */
+	if (p->config.keys == NULL || keyring_count(p->config.keys) == 0)
+		rc = err_set(err, ERR_REFUSED, "this agent has no keyring: it does not encrypt");
+	else if (p->key_query_count == POOL_KEY_QUERIES_MAX)
 		rc = err_set(err, ERR_LIMIT, "%d questions about keys are under way already",
 		    POOL_KEY_QUERIES_MAX);
 	else

@@ -130,6 +130,7 @@ void pool_restarting(struct pool *, struct now); /* we stop and come back: nothi
 int pool_force_leave(struct pool *, struct now, struct str name, bool prune, struct err *);
 int pool_event_fire(struct pool *, struct now, struct str name, struct str payload, struct err *);
 int pool_query(struct pool *, struct now, const struct serf_ask *, uint64_t *id, struct err *);
+/* ERR_REFUSED: not encrypted here; ERR_LIMIT: too many under way; ERR_INPUT: no key. */
 int pool_keys(struct pool *, struct now, enum serf_key_op, struct str key, uint64_t *id,
     struct err *);
 /* New tags (after a reload); only dc, server, port, expect, bootstrap, cluster, build, more. */

@@ -70,6 +70,7 @@ struct who { /* one other muster agent, under all the wire names it ever had her
 	enum presence_word word; /* … that presence was told */
 	enum spread_peer_state peer;
 	struct uuid cluster; /* held for it; zero: none */
+	uint64_t restart_epoch; /* counter of the life that announced a restart; 0: none did */
 };
 RB_HEAD(whos, who);
 RB_PROTOTYPE(whos, who, by_id, )
@@ -210,6 +211,7 @@ void pool_tags_read(struct arena *, struct str meta, struct tags_read *out);
 /* pool_who.c */
 struct who *pool_who_find(const struct pool *, const struct uuid *);
 struct who *pool_who_for(struct pool *, const struct uuid *); /* made where it is missing */
+void pool_who_restarts(struct pool *, const struct uuid *id, nsec grace); /* it said so */
 void pool_who_settle(struct pool *, struct who *); /* looks at its names again, tells what is new;
 						    * without any it is freed */
 void pool_who_belongs(struct pool *, struct named *, struct who *); /* NULL: to nobody */

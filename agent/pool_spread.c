@@ -69,7 +69,7 @@ pool_spread_act(struct pool *p, const struct spread_action *a)
 		pool_ready_set(p);
 		break;
 	case SPREAD_RESTARTS:
-		presence_restarts(p->presence, p->now.mono, &a->peer, a->span);
+		pool_who_restarts(p, &a->peer, a->span);
 		break;
 	case SPREAD_BURIED:
 	case SPREAD_CLONED: /* whether a clone lives, membership knows better */

@@ -145,6 +145,36 @@ who_free(struct pool *p, struct who *who)
 	free(who);
 }
 
+/* The counter of the newest epoch whose records are here; 0: none. */
+static uint64_t
+who_epoch(const struct pool *p, const struct who *who)
+{
+	const struct owner *o = store_owner(p->config.store, &who->id);
+
+	return o == NULL ? 0 : owner_digest(o).epoch.counter;
+}
+
+void
+pool_who_restarts(struct pool *p, const struct uuid *id, nsec grace)
+{
+	struct who *who = pool_who_find(p, id);
+
+	if (who != NULL)
+		who->restart_epoch = who_epoch(p, who);
+	presence_restarts(p->presence, p->now.mono, id, grace);
+}
+
+/* A restart may be over before anybody has missed the member; a death after that is another one,
+ * and without grace (RULES 17). The new life's epoch tells. */
+static void
+who_grace(struct pool *p, struct who *who)
+{
+	if (who->restart_epoch == 0 || who_epoch(p, who) <= who->restart_epoch)
+		return;
+	who->restart_epoch = 0;
+	presence_returned(p->presence, &who->id);
+}
+
 /* Looks at all its names again and tells what is new. */
 void
 pool_who_settle(struct pool *p, struct who *who)
@@ -165,6 +195,7 @@ pool_who_settle(struct pool *p, struct who *who)
 	who_cluster(
 	    p, who, word == PRESENCE_ALIVE || word == PRESENCE_FAILED ? &who->at->cluster : &none);
 	p->muster_alive += (peer != SPREAD_DOWN) - (who->peer != SPREAD_DOWN);
+	who_grace(p, who);
 	if (!who->told || word != who->word)
 		presence_member(p->presence, p->now.mono, &who->id, word);
 	if (peer != who->peer)

@@ -104,8 +104,8 @@ struct store_certificate {
 bool store_certificate_next(
     const struct store *, struct now, size_t *cursor, struct store_certificate *out);
 /* Another agent's. One that is known keeps the end it has, so none is renewed by going round.
- * A member keeps what it shows: membership says who lives, and who hears of its own death begins
- * a new epoch. True: it is ours, at or above our epoch. */
+ * Records of a failed member that it speaks of go; who lives, by what membership says, keeps them
+ * until it hears of its own death and begins a new epoch. True: it is ours, at or above our epoch. */
 bool store_certificate(struct store *, struct now, const struct store_certificate *);
 
 /* From other agents. `needs` tells what to ask the sender for, if anything. */

@@ -114,6 +114,28 @@ member_gone(
 	member_drop(s, m, gone_at, certificate_until);
 }
 
+/* Whoever does not live, and whose records a certificate speaks of, is forgotten here as it was
+ * where the certificate comes from. Whoever lives, by what membership says, shows what it has until
+ * it hears of its own death and begins anew. */
+static void
+member_bury(struct store *s, struct catalog_step *step, struct store_member *m)
+{
+	uint64_t counter = m->owner == NULL ? 0 : owner_digest(m->owner).epoch.counter;
+
+	if (m->state == MEMBER_ALIVE || counter == 0 || counter > m->gone_at.counter)
+		return;
+	if (m->state == MEMBER_UNKNOWN) {
+		s->stats.unknown_dropped += owner_count(m->owner);
+		member_drop(s, m, m->gone_at, m->gone_until);
+		return;
+	}
+	catalog_agent_drop(step, &m->id);
+	owner_free(m->owner);
+	m->owner = owner_new(&m->id, &s->config.limits);
+	catalog_agent_set(step, m->owner, AGENT_FAILED);
+	s->version++;
+}
+
 void
 store_member(struct store *s, struct now now, const struct uuid *id, enum store_member_state state,
     nsec certificate_until)
@@ -136,6 +158,7 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 	    state == STORE_MEMBER_FAILED ? AGENT_FAILED
 	    : state == STORE_MEMBER_KEPT ? AGENT_KEPT
 					 : AGENT_ALIVE);
+	member_bury(s, &step, m);
 }
 
 /* Certificates. */
@@ -159,6 +182,7 @@ store_certificate_next(
 bool
 store_certificate(struct store *s, struct now now, const struct store_certificate *c)
 {
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
 	struct store_member *m = store_member_find(s, &c->id);
 	nsec left = nsec_min(c->left, STORE_CERTIFICATE_SPAN);
 
@@ -178,15 +202,10 @@ store_certificate(struct store *s, struct now now, const struct store_certificat
 	}
 	if (m == NULL)
 		m = store_member_add(s, &c->id, MEMBER_GONE);
-	if (m->state == MEMBER_UNKNOWN &&
-	    owner_digest(m->owner).epoch.counter <= c->epoch.counter) {
-		s->stats.unknown_dropped += owner_count(m->owner);
-		member_drop(s, m, c->epoch, now.mono + left);
-		return false;
-	}
 	m->gone_at = c->epoch;
 	member_times_set(s, m, m->until, now.mono + left);
 	s->version++;
+	member_bury(s, &step, m);
 	return false;
 }
 

@@ -563,6 +563,21 @@ keys_are_installed_everywhere_and_packets_keep_their_size(void **unused)
 }
 
 static void
+without_a_keyring_nobody_is_asked_for_keys(void **unused)
+{
+	struct world *w = world_of(2);
+	uint64_t id;
+
+	(void)unused;
+	assert_int_equal(
+	    pool_keys(w->nodes[A].pool, w->now, SERF_KEY_LIST, STR_NONE, &id, NULL), ERR_REFUSED);
+	world_drain(w, A);
+	world_run(w, 2 * NSEC_SEC);
+	assert_int_equal(w->nodes[A].key_done, 0);
+	world_free(w);
+}
+
+static void
 query_without_an_answer_is_over(void **unused)
 {
 	struct world *w = world_of(2);
@@ -714,6 +729,7 @@ main(void)
 		cmocka_unit_test(who_is_gone_for_days_is_reaped),
 		cmocka_unit_test(events_reach_everybody_once),
 		cmocka_unit_test(keys_are_installed_everywhere_and_packets_keep_their_size),
+		cmocka_unit_test(without_a_keyring_nobody_is_asked_for_keys),
 		cmocka_unit_test(query_without_an_answer_is_over),
 		cmocka_unit_test(tags_change_everywhere),
 		cmocka_unit_test(distances_are_learned),
