@@ -169,6 +169,7 @@ enum spread_message {
 	SPREAD_M_GIVE = 34,      /* ranges */
 	SPREAD_M_GIVEN = 35,     /* nothing */
 	SPREAD_M_STATE = 48,     /* push/pull: 64 times be64, certificates */
+	SPREAD_M_CERTIFICATES = 11, /* datagram: certificates */
 };
 #define SPREAD_HEAD 17          /* kind and sender's id */
 #define SPREAD_STOP SPREAD_HEAD /* where the stretch's end stands */
@@ -205,6 +206,9 @@ bool spread_range_next(struct reader *, struct str *out);
 void spread_certificates_write(struct spread *, struct now, struct buf *);
 bool spread_certificates_ok(struct reader *); /* passes over them */
 void spread_certificates_take(struct spread *, struct now, struct reader *);
+/* Somebody spoke of what a certificate keeps away: tells the owner, when it is there, or them. */
+void spread_certify(struct spread *, struct now, const struct uuid *to, const struct uuid *owner,
+    struct epoch);
 /* Into a buf, by the largest size it may have. */
 void spread_digest_add(struct buf *, const struct digest *);
 

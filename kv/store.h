@@ -103,6 +103,8 @@ struct store_certificate {
 /* In order of id; *cursor starts at 0 and is good until the store changes. */
 bool store_certificate_next(
     const struct store *, struct now, size_t *cursor, struct store_certificate *out);
+bool store_certificate_of(
+    const struct store *, struct now, const struct uuid *, struct store_certificate *out);
 /* Another agent's. One that is known keeps the end it has, so none is renewed by going round.
  * Records of a failed member that it speaks of go; who lives, by what membership says, keeps them
  * until it hears of its own death and begins a new epoch. True: it is ours, at or above our epoch. */

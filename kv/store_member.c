@@ -163,6 +163,22 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 
 /* Certificates. */
 
+static bool
+certificate_of(const struct store_member *m, struct now now, struct store_certificate *out)
+{
+	if (m == NULL || m->gone_at.counter == 0 || m->gone_until <= now.mono)
+		return false;
+	*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
+	return true;
+}
+
+bool
+store_certificate_of(
+    const struct store *s, struct now now, const struct uuid *id, struct store_certificate *out)
+{
+	return certificate_of(store_member_find(s, id), now, out);
+}
+
 bool
 store_certificate_next(
     const struct store *s, struct now now, size_t *cursor, struct store_certificate *out)
@@ -171,10 +187,8 @@ store_certificate_next(
 
 	while ((m = store_member_next(s, m)) != NULL) {
 		*cursor = (uintptr_t)m;
-		if (m->gone_at.counter == 0 || m->gone_until <= now.mono)
-			continue;
-		*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
-		return true;
+		if (certificate_of(m, now, out))
+			return true;
 	}
 	return false;
 }
