@@ -14,6 +14,7 @@
 #include "tests/sim/pool_sim.h"
 
 #define POOL_CALM (20 * NSEC_SEC)      /* undisturbed for so long, nobody is hidden */
+#define POOL_SETTLED (3 * NSEC_SEC)    /* who is there for so long knows of stops */
 #define POOL_DIP_AFTER (20 * NSEC_SEC) /* how long after its return an upgraded host is watched */
 
 struct pool_check {
