@@ -257,7 +257,8 @@ agent_meta(struct agent *a)
 		.dc = o->datacenter,
 		.id = str_of(a->id_text),
 		.build = STR(PACKAGE_VERSION),
-		.cluster = str_of(a->cluster_text),
+		/* only who may write external records speaks of their owner */
+		.cluster = o->server ? str_of(a->cluster_text) : STR_NONE,
 	};
 }
 
