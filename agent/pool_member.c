@@ -59,6 +59,12 @@ named_is_self(const struct pool *p, const struct named *n)
 	return str_eq(n->key, blob_str(p->wire_name));
 }
 
+bool
+pool_addr_above(const struct addr *a, const struct addr *b)
+{
+	return pool_addr_cmp(a, b) > 0;
+}
+
 /* Tags. */
 
 void
@@ -272,6 +278,8 @@ named_settle(struct pool *p, struct named *n)
 	named_replaces(p, n);
 	if (who != NULL)
 		pool_who_settle(p, who);
+	else if (n->muster && named_alive(n) && !named_is_self(p, n))
+		pool_clone_seen(p);
 }
 
 void

@@ -33,6 +33,10 @@
 #define POOL_LINGER NSEC_SEC            /* then we still answer: memberlist's propagate delay */
 #define POOL_TOLD_MAX 64                /* whom we tell ourselves that we leave, as SWIM does */
 #define POOL_RIVAL_WAIT NSEC_SEC        /* before we ask who claims our name */
+#define POOL_YOUNG NSEC_MIN             /* who started so lately gives its id up first */
+#define POOL_CLONE_WAIT (5 * NSEC_SEC)  /* one that does not live is suspected by then */
+#define POOL_CLONE_OLD (30 * NSEC_SEC)  /* the same, for who is not young */
+#define POOL_EPOCH_GAP NSEC_SEC         /* between new epochs of ours */
 #define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
 #define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
 #define POOL_META_BYTES (16 * 1024)     /* memory for reading one member's tags */
@@ -90,11 +94,12 @@ struct stream { /* that we opened */
 	uint64_t ask;       /* ASK */
 };
 
-struct rival { /* who claims our name, as far as we were told */
+struct rival { /* who claims our name, as far as we were told; with our own id too: a clone */
 	bool pending;
 	struct uuid id;
 	struct addr addr;
-	nsec at; /* then we ask it itself */
+	nsec at;  /* then we ask it itself */
+	bool old; /* a clone that was met once while we were not young */
 };
 
 struct pool {
@@ -123,6 +128,10 @@ struct pool {
 	uint64_t key_queries[POOL_KEY_QUERIES_MAX];
 	size_t key_query_count;
 	struct rival rival;
+	nsec started, clone_at; /* clone_at: we look whether our id lives elsewhere */
+	bool cloned;            /* told */
+	uint64_t epoch_above;   /* a new epoch above this one is due; 0: none */
+	nsec epoch_at;          /* … not before */
 
 	bool ready, joined; /* joined: at least once */
 	nsec ready_at;
@@ -145,6 +154,7 @@ void pool_log(struct pool *, enum log_level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool pool_may_complain(struct pool *, nsec *last);
 bool pool_addr_eq(const struct addr *, const struct addr *);
+bool pool_addr_above(const struct addr *, const struct addr *);    /* an order, for ties */
 int pool_meta_write(struct pool *, struct writer *, struct err *); /* our tags, encoded */
 
 /* Draining one core each; true when there was something. */
@@ -163,6 +173,7 @@ void pool_leave_check(struct pool *);
 nsec pool_leave_deadline(const struct pool *);
 
 /* pool_spread.c */
+void pool_epoch_check(struct pool *);
 void pool_ready_set(struct pool *);
 void pool_ready_check(struct pool *);
 nsec pool_ready_deadline(const struct pool *);
@@ -220,5 +231,7 @@ void pool_conflict(struct pool *, const struct swim_member *ours, const struct s
 void pool_rival_meet(struct pool *, const struct addr *from, bool join,
     const struct wire_node_state *, size_t count);
 void pool_rival_tick(struct pool *);
+/* One that lives elsewhere, by another name, goes by our id. */
+void pool_clone_seen(struct pool *);
 
 #endif

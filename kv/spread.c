@@ -217,15 +217,12 @@ peer_add(struct spread *s, const struct uuid *id)
 	return &s->peers[at];
 }
 
-/* Whoever knows nobody's records but its own takes them by stream, from one; all others greet
- * with a hash, after a moment that is longer in larger pools: they all see the newcomer at once. */
+/* The first one that is met is compared with whole, by stream (RULES 13). All others are greeted
+ * with a hash, after a moment that is longer in larger pools: they all see a newcomer at once. */
 static void
 peer_up(struct spread *s, struct now now, struct spread_peer *p)
 {
-	const struct spread_sums *sums = spread_sums(s);
-	bool alone = sums->count <= sums->own;
-
-	if ((alone || s->sync_owed) && !spread_ask_all_pending(s)) {
+	if ((!s->synced || s->sync_owed) && !spread_ask_all_pending(s)) {
 		spread_ask_all(s, &p->id);
 		return;
 	}
@@ -275,9 +272,12 @@ spread_is_self(struct spread *s, const struct uuid *owner, struct epoch epoch)
 
 	if (!uuid_eq(owner, &s->config.self))
 		return false;
-	if (epoch.counter == ours.counter && epoch.nonce != ours.nonce && !s->cloned) {
-		s->cloned = true;
-		spread_emit(s, SPREAD_CLONED, owner, STR_NONE);
+	if (epoch.counter == ours.counter && epoch.nonce != ours.nonce &&
+	    epoch.counter > s->cloned) {
+		s->cloned = epoch.counter;
+		a = spread_emit(s, SPREAD_CLONED, owner, STR_NONE);
+		if (a != NULL)
+			a->epoch = epoch.counter;
 	}
 	/* Our disk was restored, or copied: what is said in this epoch would be old (RULES 1). */
 	if (epoch.counter > ours.counter && epoch.counter - ours.counter <= UINT32_MAX &&

@@ -85,8 +85,7 @@ struct spread_sums {
 	uint64_t version; /* store_version() then */
 	uint64_t bucket[DELTA_BUCKETS];
 	uint64_t all;
-	size_t count, bytes; /* digests, and their length */
-	bool own;            /* ours is among them */
+	size_t bytes; /* of all digests */
 };
 
 struct spread {
@@ -123,7 +122,7 @@ struct spread {
 	struct spread_sums sums;
 	nsec repair_at;
 
-	bool cloned;
+	uint64_t cloned; /* the last counter of ours that was told so */
 	uint64_t buried; /* told up to this counter */
 	struct spread_stats stats;
 };

@@ -59,6 +59,30 @@ peers_are_sorted_and_down_ones_forgotten(void **unused)
 	net_free(net);
 }
 
+/* Also by an agent that holds external records already; the others are only greeted. */
+static void
+the_first_peer_is_compared_with_whole(void **unused)
+{
+	struct net *net = net_new(5, 1);
+	const struct uuid cluster = net_cluster;
+
+	(void)unused;
+	for (size_t i = 0; i < 5; i++) {
+		net_start(net, i);
+		if (i == 4)
+			store_put(net->nodes[i].store, net->now, &cluster, NET_KIND, STR("x"),
+			    STR("1"), NULL);
+		store_baseline_end(net->nodes[i].store, net->now);
+		net_changed(net, i);
+	}
+	for (size_t i = 0; i < 4; i++)
+		net_meet(net, i, 4);
+	net_run(net, NSEC_SEC);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(net->nodes[i].synced, 1);
+	net_free(net);
+}
+
 /* What was fetched stays until the next call that feeds. */
 static void
 actions_are_borrowed_until_the_next_call(void **unused)
@@ -370,6 +394,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_is_everywhere_after_one_way),
 		cmocka_unit_test(peers_are_sorted_and_down_ones_forgotten),
+		cmocka_unit_test(the_first_peer_is_compared_with_whole),
 		cmocka_unit_test(actions_are_borrowed_until_the_next_call),
 		cmocka_unit_test(stopping_is_told_to_all),
 		cmocka_unit_test(another_nonce_under_our_counter_is_a_clone),
