@@ -64,9 +64,9 @@ cluster_find(struct pool *p, const struct uuid *id)
 }
 
 static void
-cluster_show(struct pool *p, const struct uuid *id, enum store_member_state state)
+cluster_show(struct pool *p, const struct uuid *id, bool shown)
 {
-	store_member(p->config.store, p->now, id, state, 0);
+	store_cluster(p->config.store, p->now, id, shown);
 	p->store_changed = true;
 }
 
@@ -79,7 +79,7 @@ cluster_hold(struct pool *p, const struct uuid *id)
 		p->clusters = mem_grow(p->clusters, p->cluster_count, &p->cluster_room, sizeof *c);
 		c = &p->clusters[p->cluster_count++];
 		*c = (struct cluster){ .id = *id };
-		cluster_show(p, id, STORE_MEMBER_ALIVE);
+		cluster_show(p, id, true);
 	}
 	c->holders++;
 }
@@ -91,7 +91,7 @@ cluster_release(struct pool *p, const struct uuid *id)
 
 	if (c == NULL || --c->holders > 0)
 		return;
-	cluster_show(p, id, STORE_MEMBER_GONE);
+	cluster_show(p, id, false);
 	*c = p->clusters[--p->cluster_count];
 }
 

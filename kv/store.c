@@ -87,9 +87,10 @@ store_new(const struct store_config *config, struct now now)
 	watch_floor_raise(s->watches, index_next(&s->index, now.wall_ms));
 	s->self = store_member_add(s, &config->self, MEMBER_ALIVE)->owner;
 	s->cluster = store_member_add(s, &config->cluster, MEMBER_ALIVE)->owner;
-	s->catalog = catalog_new(s->watches, &s->index, s->cluster);
+	s->catalog = catalog_new(s->watches, &s->index);
 	owner_epoch_begin(s->self, config->epoch);
 	step = catalog_step(s->catalog, now.wall_ms);
+	catalog_cluster_add(&step, s->cluster);
 	catalog_agent_set(&step, s->self, AGENT_ALIVE);
 	return s;
 }

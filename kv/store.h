@@ -91,6 +91,10 @@ enum store_member_state {
  * or below that epoch away until `certificate_until` (0: none). */
 void store_member(struct store *, struct now, const struct uuid *id, enum store_member_state,
     nsec certificate_until);
+/* Servers of the pool publish the external records of their cluster as the virtual owner `id`
+ * (RULES 4): shown as long as somebody speaks of it. Two formed clusters merge here (RULES 8): of
+ * two records with one key that of the lower id shows. */
+void store_cluster(struct store *, struct now, const struct uuid *id, bool shown);
 
 /* Certificates of death (RULES 6) travel with the time they have left: clocks differ. */
 struct store_certificate {

@@ -109,6 +109,7 @@ member_gone(
 	if (certificate_until > 0 && owner_digest(m->owner).epoch.counter > gone_at.counter)
 		gone_at = owner_digest(m->owner).epoch;
 	catalog_agent_drop(step, &m->id);
+	catalog_cluster_drop(step, &m->id);
 	if (certificate_until < m->gone_until && m->gone_until != NSEC_NEVER)
 		certificate_until = m->gone_until;
 	member_drop(s, m, gone_at, certificate_until);
@@ -159,6 +160,26 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 	    : state == STORE_MEMBER_KEPT ? AGENT_KEPT
 					 : AGENT_ALIVE);
 	member_bury(s, &step, m);
+}
+
+void
+store_cluster(struct store *s, struct now now, const struct uuid *id, bool shown)
+{
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
+	struct store_member *m = store_member_find(s, id);
+
+	if (m != NULL && store_member_is_writer(s, m))
+		return;
+	if (!shown) {
+		if (m != NULL)
+			member_gone(s, &step, m, 0);
+		return;
+	}
+	if (m == NULL)
+		m = store_member_add(s, id, MEMBER_GONE);
+	member_state_set(s, m, MEMBER_ALIVE);
+	member_times_set(s, m, NSEC_NEVER, m->gone_until);
+	catalog_cluster_add(&step, m->owner);
 }
 
 /* Certificates. */

@@ -320,6 +320,10 @@ def test_two_nodes_with_one_name(pool, others):
             if m["Status"] == ALIVE and m["Tags"].get("id") in ids} == ids, 10)
         wait_until("both are answered", lambda: a.addresses("one") == [n2.address] and
                    a.addresses("two") == [twin.address], 5)
+        # the name is whose it was; the catalog calls the newcomer by its id too
+        assert a.catalog("one") == [("n2", "one")]
+        assert a.catalog("two") == [(f"n2~{twin.id()[:8]}", "two")]
+        assert a.dns_data("n2.node.consul") == [n2.address]
     wait_until("somebody was told", lambda: any(
         a.log_has("warn", *ids) for a in (n1, n2, twin)), 5)
     assert n2.alive() and twin.alive()
