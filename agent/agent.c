@@ -292,6 +292,29 @@ agent_on_reload(evutil_socket_t fd, short what, void *arg)
 	agent_changed(a, now);
 }
 
+/* While an agent is taken down signals wait: they would end the process where it stands. What
+ * came meanwhile is for the next agent, or ends with the process. */
+static void
+agent_signals_wait(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(how, &set, NULL);
+}
+
+void
+agent_signals_free(struct agent *a)
+{
+	agent_signals_wait(SIG_BLOCK);
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
+		if (a->signals[i] != NULL)
+			event_free(a->signals[i]);
+}
+
 int
 agent_signals(struct agent *a, struct err *err)
 {
@@ -310,6 +333,7 @@ agent_signals(struct agent *a, struct err *err)
 		if (a->signals[i] == NULL || event_add(a->signals[i], NULL) < 0)
 			return err_errno(err, "cannot watch for signal %d", rows[i].number);
 	}
+	agent_signals_wait(SIG_UNBLOCK); /* where there was an agent before */
 	return 0;
 }
 

@@ -235,9 +235,7 @@ agent_free(struct agent *a)
 	api_pool_done(&a->api);
 	http_server_free(a->http);
 	agent_pool_close(a);
-	for (size_t i = 0; i < SIGNAL_COUNT; i++)
-		if (a->signals[i] != NULL)
-			event_free(a->signals[i]);
+	agent_signals_free(a);
 	if (a->changed != NULL)
 		event_free(a->changed);
 	loop_timer_free(a->local_timer);

@@ -7,6 +7,14 @@
 
 #include "base/mem.h"
 
+/* A node's name is one node's in the catalog: where another agent was there first with ours, our
+ * node goes by what the pool calls us, NAME~ID, so that the services of both are found. */
+static struct str
+agent_node_name(const struct agent *a)
+{
+	return a->pool != NULL ? pool_wire_name(a->pool) : a->options->node_name;
+}
+
 int
 agent_node_publish(struct agent *a, struct now now, struct err *err)
 {
@@ -20,7 +28,7 @@ agent_node_publish(struct agent *a, struct now now, struct err *err)
 	char id[UUID_TEXT_LEN + 1];
 	struct node_info node = {
 		.id = str_of(uuid_format(&a->identity.id, id)),
-		.name = o->node_name,
+		.name = agent_node_name(a),
 		.address = str_of(a->address),
 		.datacenter = o->datacenter,
 		.tagged = tagged,

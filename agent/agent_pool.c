@@ -30,9 +30,14 @@ agent_member_told(struct agent *a, struct now now, const struct pool_action *tol
 {
 	const struct pool_member *m = &told->member;
 	const struct roster_member entry = { .id = m->id, .name = m->name, .addr = m->addr };
+	struct err err = { 0 };
 
-	if (str_eq(m->wire_name, pool_wire_name(a->pool)))
+	if (str_eq(m->wire_name, pool_wire_name(a->pool))) {
+		if (agent_node_publish(a, now, &err) < 0) /* we may be called otherwise now */
+			log_warn("agent", "the node's record stays as it was: %s", err.text);
+		agent_api_changed(a);
 		return;
+	}
 	if (m->state == SERF_ALIVE)
 		roster_seen(a->roster, now.mono, &entry);
 	else if (m->state == SERF_LEFT)
@@ -257,7 +262,8 @@ agent_meta(struct agent *a)
 		.dc = o->datacenter,
 		.id = str_of(a->id_text),
 		.build = STR(PACKAGE_VERSION),
-		.cluster = str_of(a->cluster_text),
+		/* only who may write external records speaks of their owner */
+		.cluster = o->server ? str_of(a->cluster_text) : STR_NONE,
 	};
 }
 

@@ -79,6 +79,7 @@ void agent_baseline_end(struct agent *, struct now);
 void agent_ceiling(struct agent *, struct now);
 int agent_timers(struct agent *, struct now);
 int agent_signals(struct agent *, struct err *);
+void agent_signals_free(struct agent *);
 void agent_leave(struct agent *, struct now); /* the pool, in good order; then stop */
 void agent_left(struct agent *);
 

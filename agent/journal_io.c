@@ -28,6 +28,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "base/flush_io.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -59,7 +60,9 @@ struct journal {
 	struct buf batch; /* the frame being collected; its head is filled in at commit */
 	bool collecting;
 	struct event *timer; /* NULL: sync at once */
-	bool pending;        /* written, not synced */
+	struct flush *flush; /* NULL: syncs hold the loop up */
+	bool pending;        /* written, not synced and not being synced */
+	bool stale;          /* what is being synced was written anew meanwhile */
 	size_t anew_after;   /* do not try to write anew below this size */
 };
 
@@ -329,6 +332,7 @@ journal_anew(struct journal *j, struct err *err)
 		j->fd = fd;
 		j->size = size;
 		j->pending = false;
+		j->stale = true;
 	} else if (fd >= 0) {
 		close(fd);
 		unlink(name.p);
@@ -337,23 +341,28 @@ journal_anew(struct journal *j, struct err *err)
 	return rc;
 }
 
+/* What the kernel could not write it may have dropped: memory still has it. */
 static void
-journal_sync(struct journal *j)
+journal_sync_failed(struct journal *j, int error)
 {
 	struct err err = { 0 };
 
-	if (!j->pending)
-		return;
-	j->pending = false;
-	if (fdatasync(j->fd) == 0)
-		return;
-	/* What the kernel could not write it may have dropped: memory still has it. */
 	log_error(
-	    "journal", "sync failed, writing anew path=%s error=%s", j->path, strerror(errno));
+	    "journal", "sync failed, writing anew path=%s error=%s", j->path, strerror(error));
 	if (journal_anew(j, &err) != 0) {
 		log_error("journal", "not on disk, kept in memory error=%s", err.text);
 		j->pending = true; /* with the next write */
 	}
+}
+
+static void
+journal_sync(struct journal *j)
+{
+	if (!j->pending)
+		return;
+	j->pending = false;
+	if (fdatasync(j->fd) != 0)
+		journal_sync_failed(j, errno);
 }
 
 static void
@@ -372,27 +381,52 @@ journal_tidy(struct journal *j)
 }
 
 static void
+journal_timer_arm(struct journal *j)
+{
+	const struct timeval wait = { 0, JOURNAL_SYNC_MS * 1000 };
+
+	if (!event_pending(j->timer, EV_TIMEOUT, NULL))
+		event_add(j->timer, &wait);
+}
+
+/* Off the loop where that can be had. What is written while a sync is under way waits for the next
+ * one (journal_flushed()). */
+static void
 journal_timer_fire(evutil_socket_t fd, short what, void *arg)
 {
 	struct journal *j = arg;
 
 	(void)fd;
 	(void)what;
+	if (j->pending && j->flush != NULL) {
+		if (flush_busy(j->flush))
+			return;
+		if (flush_start(j->flush, j->fd))
+			j->pending = j->stale = false;
+	}
 	journal_sync(j);
 	journal_tidy(j);
 }
 
 static void
+journal_flushed(void *arg, int error)
+{
+	struct journal *j = arg;
+
+	if (error != 0 && !j->stale)
+		journal_sync_failed(j, error);
+	if (j->pending)
+		journal_timer_arm(j);
+}
+
+static void
 journal_written(struct journal *j)
 {
-	const struct timeval wait = { 0, JOURNAL_SYNC_MS * 1000 };
-	bool first = !j->pending;
-
 	j->pending = true;
 	if (j->timer == NULL)
 		journal_timer_fire(-1, 0, j);
-	else if (first || !event_pending(j->timer, EV_TIMEOUT, NULL))
-		event_add(j->timer, &wait);
+	else
+		journal_timer_arm(j);
 }
 
 /* ---- reading a file back ---- */
@@ -563,6 +597,8 @@ journal_open(struct event_base *base, struct str path, struct journal **out, str
 		rc = journal_load(j, err);
 	if (rc == 0 && base != NULL)
 		j->timer = event_new(base, -1, 0, journal_timer_fire, j);
+	if (rc == 0 && base != NULL)
+		j->flush = flush_new(base, journal_flushed, j);
 	if (rc != 0) {
 		journal_close(j);
 		return rc;
@@ -576,6 +612,7 @@ journal_close(struct journal *j)
 {
 	if (j == NULL)
 		return;
+	flush_free(j->flush);
 	journal_sync(j);
 	if (j->timer != NULL)
 		event_free(j->timer);

@@ -2,7 +2,7 @@
  *
  * One append-only file of framed records with a checksum each: put(kind, key, value) or
  * delete(kind, key). Every write is in the kernel before it is acknowledged (kill -9 loses
- * nothing) and on disk a moment later, all pending ones by one fdatasync. A torn tail is cut at
+ * nothing) and on disk a moment later, all pending ones by one fdatasync on a thread. A torn tail is cut at
  * start; damage before the tail is named, the file is set aside, and what stood before the damage
  * is kept. When more than half is stale the file is written anew, aside, synced and renamed.
  */

@@ -92,6 +92,7 @@ pool_end(struct pool *p)
 		    pool_presence_drain(p); /* before the peers that it shows are compared with */
 		more |= pool_spread_drain(p);
 	}
+	pool_epoch_check(p);
 	pool_ready_check(p);
 	pool_leave_check(p);
 }
@@ -221,7 +222,8 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	RB_INIT(&p->whos);
 	TAILQ_INIT(&p->streams);
 	p->ready_at = now.mono + p->config.ready_max;
-	p->leave_by = p->left_at = p->twin.at = NSEC_NEVER;
+	p->started = now.mono;
+	p->clone_at = p->leave_by = p->left_at = NSEC_NEVER;
 	if (pool_meta_write(p, &w, &err) < 0) { /* without what was asked for beside our own */
 		pool_log(p, LOG_LEVEL_ERROR, "tags left out: %s", err.text);
 		p->config.meta.more_count = 0;
@@ -333,7 +335,6 @@ pool_tick(struct pool *p, struct now now)
 	if (presence_deadline(p->presence) <= now.mono)
 		presence_tick(p->presence, now.mono);
 	pool_rival_tick(p);
-	pool_twin_tick(p);
 	pool_end(p);
 }
 
@@ -346,7 +347,9 @@ pool_deadline(const struct pool *p)
 	due = nsec_min(due, presence_deadline(p->presence));
 	due = nsec_min(due, pool_ready_deadline(p));
 	due = nsec_min(due, pool_leave_deadline(p));
-	due = nsec_min(due, p->twin.at);
+	due = nsec_min(due, p->clone_at);
+	if (p->epoch_above > 0)
+		due = nsec_min(due, p->epoch_at);
 	return p->rival.pending ? nsec_min(due, p->rival.at) : due;
 }
 
@@ -367,7 +370,9 @@ void
 pool_restarting(struct pool *p, struct now now)
 {
 	pool_begin(p, now);
+	pool_failed_as(p, SPREAD_DOUBTFUL); /* they may be back any moment, and would miss it */
 	spread_restarting(p->spread, now, p->config.restart_grace);
+	pool_failed_as(p, SPREAD_DOWN);
 	pool_end(p);
 }
 
@@ -430,7 +435,10 @@ pool_keys(struct pool *p, struct now now, enum serf_key_op op, struct str key, u
 	int rc;
 
 	pool_begin(p, now);
-	if (p->key_query_count == POOL_KEY_QUERIES_MAX)
+	/* asked all the same, real agents would log an error each */
+	if (p->config.keys == NULL || keyring_count(p->config.keys) == 0)
+		rc = err_set(err, ERR_REFUSED, "this agent has no keyring: it does not encrypt");
+	else if (p->key_query_count == POOL_KEY_QUERIES_MAX)
 		rc = err_set(err, ERR_LIMIT, "%d questions about keys are under way already",
 		    POOL_KEY_QUERIES_MAX);
 	else

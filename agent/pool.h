@@ -69,7 +69,7 @@ enum pool_action_kind {
 	POOL_READY,     /* the first whole exchange is done, or the wait is over (RULES 13) */
 	POOL_LEFT,      /* pool_leave() is through: the process may end */
 	POOL_EPOCH,     /* our death is certified: begin a new epoch above `id` (RULES 6) */
-	POOL_CLONE,     /* our id and epoch are in use elsewhere: take a new id (RULES 1) */
+	POOL_CLONE,     /* our id lives elsewhere too: take a new id (RULES 1) */
 	POOL_LOG,       /* level, text: one line for the log, room "gossip" */
 };
 
@@ -130,6 +130,7 @@ void pool_restarting(struct pool *, struct now); /* we stop and come back: nothi
 int pool_force_leave(struct pool *, struct now, struct str name, bool prune, struct err *);
 int pool_event_fire(struct pool *, struct now, struct str name, struct str payload, struct err *);
 int pool_query(struct pool *, struct now, const struct serf_ask *, uint64_t *id, struct err *);
+/* ERR_REFUSED: not encrypted here; ERR_LIMIT: too many under way; ERR_INPUT: no key. */
 int pool_keys(struct pool *, struct now, enum serf_key_op, struct str key, uint64_t *id,
     struct err *);
 /* New tags (after a reload); only dc, server, port, expect, bootstrap, cluster, build, more. */

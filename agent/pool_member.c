@@ -17,7 +17,7 @@ named_name_cmp(const struct named *a, const struct named *b)
 	return str_cmp(a->key, b->key);
 }
 
-int
+static int
 pool_addr_cmp(const struct addr *a, const struct addr *b)
 {
 	int c = (int)a->family - (int)b->family;
@@ -57,6 +57,12 @@ static bool
 named_is_self(const struct pool *p, const struct named *n)
 {
 	return str_eq(n->key, blob_str(p->wire_name));
+}
+
+bool
+pool_addr_above(const struct addr *a, const struct addr *b)
+{
+	return pool_addr_cmp(a, b) > 0;
 }
 
 /* Tags. */
@@ -272,6 +278,8 @@ named_settle(struct pool *p, struct named *n)
 	named_replaces(p, n);
 	if (who != NULL)
 		pool_who_settle(p, who);
+	else if (n->muster && named_alive(n) && !named_is_self(p, n))
+		pool_clone_seen(p);
 }
 
 void

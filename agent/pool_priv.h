@@ -9,7 +9,6 @@
  *     pool_who.c     other muster agents by id, and what follows for the catalog
  *     pool_roster.c  reading the members
  *     pool_rival.c   two that claim one name
- *     pool_twin.c    two that run under one id
  */
 #ifndef AGENT_POOL_PRIV_H
 #define AGENT_POOL_PRIV_H
@@ -34,6 +33,10 @@
 #define POOL_LINGER NSEC_SEC            /* then we still answer: memberlist's propagate delay */
 #define POOL_TOLD_MAX 64                /* whom we tell ourselves that we leave, as SWIM does */
 #define POOL_RIVAL_WAIT NSEC_SEC        /* before we ask who claims our name */
+#define POOL_YOUNG NSEC_MIN             /* who started so lately gives its id up first */
+#define POOL_CLONE_WAIT (5 * NSEC_SEC)  /* one that does not live is suspected by then */
+#define POOL_CLONE_OLD (30 * NSEC_SEC)  /* the same, for who is not young */
+#define POOL_EPOCH_GAP NSEC_SEC         /* between new epochs of ours */
 #define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
 #define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
 #define POOL_PLACED 100                  /* round-trip times that place us in the network */
@@ -69,6 +72,7 @@ struct who { /* one other muster agent, under all the wire names it ever had her
 	enum presence_word word; /* … that presence was told */
 	enum spread_peer_state peer;
 	struct uuid cluster; /* held for it; zero: none */
+	uint64_t restart_epoch; /* counter of the life that announced a restart; 0: none did */
 };
 RB_HEAD(whos, who);
 RB_PROTOTYPE(whos, who, by_id, )
@@ -92,17 +96,12 @@ struct stream { /* that we opened */
 	uint64_t ask;       /* ASK */
 };
 
-struct rival { /* who claims our name, as far as we were told */
+struct rival { /* who claims our name, as far as we were told; with our own id too: a clone */
 	bool pending;
 	struct uuid id;
 	struct addr addr;
-	nsec at; /* then we ask it itself */
-};
-
-struct twin { /* where somebody may run under our id */
-	struct addr addr;
-	nsec at;      /* then we ask there; NSEC_NEVER */
-	bool joining; /* we met it when we joined */
+	nsec at;  /* then we ask it itself */
+	bool old; /* a clone that was met once while we were not young */
 };
 
 struct pool {
@@ -131,7 +130,10 @@ struct pool {
 	uint64_t key_queries[POOL_KEY_QUERIES_MAX];
 	size_t key_query_count;
 	struct rival rival;
-	struct twin twin;
+	nsec started, clone_at; /* clone_at: we look whether our id lives elsewhere */
+	bool cloned;            /* told */
+	uint64_t epoch_above;   /* a new epoch above this one is due; 0: none */
+	nsec epoch_at;          /* … not before */
 
 	bool ready, joined; /* joined: at least once */
 	nsec ready_at;
@@ -154,8 +156,7 @@ void pool_log(struct pool *, enum log_level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool pool_may_complain(struct pool *, nsec *last);
 bool pool_addr_eq(const struct addr *, const struct addr *);
-int pool_addr_cmp(const struct addr *, const struct addr *);
-bool pool_knows_nobody(const struct pool *);
+bool pool_addr_above(const struct addr *, const struct addr *);    /* an order, for ties */
 int pool_meta_write(struct pool *, struct writer *, struct err *); /* our tags, encoded */
 
 /* Draining one core each; true when there was something. */
@@ -174,6 +175,7 @@ void pool_leave_check(struct pool *);
 nsec pool_leave_deadline(const struct pool *);
 
 /* pool_spread.c */
+void pool_epoch_check(struct pool *);
 void pool_ready_set(struct pool *);
 void pool_ready_check(struct pool *);
 nsec pool_ready_deadline(const struct pool *);
@@ -211,9 +213,11 @@ void pool_tags_read(struct arena *, struct str meta, struct tags_read *out);
 /* pool_who.c */
 struct who *pool_who_find(const struct pool *, const struct uuid *);
 struct who *pool_who_for(struct pool *, const struct uuid *); /* made where it is missing */
+void pool_who_restarts(struct pool *, const struct uuid *id, nsec grace); /* it said so */
 void pool_who_settle(struct pool *, struct who *); /* looks at its names again, tells what is new;
 						    * without any it is freed */
 void pool_who_belongs(struct pool *, struct named *, struct who *); /* NULL: to nobody */
+void pool_failed_as(struct pool *, enum spread_peer_state); /* spread has the failed so */
 void pool_whos_done(struct pool *);
 static inline bool
 named_alive(const struct named *n)
@@ -230,12 +234,7 @@ void pool_conflict(struct pool *, const struct swim_member *ours, const struct s
 void pool_rival_meet(struct pool *, const struct addr *from, bool join,
     const struct wire_node_state *, size_t count);
 void pool_rival_tick(struct pool *);
-
-/* pool_twin.c */
-void pool_twin_heard(struct pool *, const struct addr *); /* somebody there has our id */
-void pool_twin_suspect(struct pool *);                     /* our epoch is not all there is */
-void pool_twin_meet(struct pool *, const struct addr *from, bool join,
-    const struct wire_node_state *, size_t count);
-void pool_twin_tick(struct pool *);
+/* One that lives elsewhere, by another name, goes by our id. */
+void pool_clone_seen(struct pool *);
 
 #endif

@@ -53,7 +53,67 @@ pool_rename(struct pool *p, const struct uuid *other, const struct addr *addr)
 	serf_joined(p->serf, p->now.mono);
 }
 
-bool
+/* Clones (RULES 1): our id lives elsewhere too. Who started lately gives way, the others give it
+ * time to; of two that are old the one at the higher address. It may also be ourselves, as we were
+ * before we moved or were renamed: nobody answers to that name any more, so SWIM suspects it soon.
+ */
+
+static bool
+pool_young(const struct pool *p)
+{
+	return p->now.mono - p->started < POOL_YOUNG;
+}
+
+static void
+pool_clone_found(struct pool *p, struct str name, const struct addr *addr)
+{
+	char at[ADDR_TEXT_MAX], id[UUID_TEXT_LEN + 1];
+
+	if (p->cloned || (!pool_young(p) && !pool_addr_above(&p->config.advertise, addr)))
+		return;
+	p->cloned = true;
+	pool_log(p, LOG_LEVEL_ERROR,
+	    "id in use name=" STR_FMT " addr=%s: it lives under our id=%s too, a copied data "
+	    "directory; we take a new id",
+	    STR_ARG(name), addr_format(addr, at), uuid_format(&p->config.self, id));
+	pool_act(p, POOL_CLONE);
+}
+
+void
+pool_clone_seen(struct pool *p)
+{
+	if (p->clone_at == NSEC_NEVER && !p->cloned)
+		p->clone_at = p->now.mono + (pool_young(p) ? POOL_CLONE_WAIT : POOL_CLONE_OLD);
+}
+
+static void
+pool_clone_tick(struct pool *p)
+{
+	struct named *n;
+
+	if (p->clone_at > p->now.mono)
+		return;
+	p->clone_at = NSEC_NEVER;
+	RB_FOREACH (n, named_names, &p->names)
+		if (n->muster && uuid_eq(&n->id, &p->config.self) && named_alive(n) &&
+		    n->swim == SWIM_ALIVE && !pool_addr_eq(&n->addr, &p->config.advertise)) {
+			pool_clone_found(p, n->key, &n->addr);
+			pool_clone_seen(p);
+		}
+}
+
+/* By our very name: SWIM has room for one of the two only. */
+static void
+pool_clone_meet(struct pool *p, const struct wire_node_state *n, const struct addr *from)
+{
+	if (!pool_addr_eq(&n->addr, from))
+		return;
+	if (pool_young(p) || p->rival.old)
+		pool_clone_found(p, n->name, &n->addr);
+	p->rival.old = true;
+}
+
+static bool
 pool_knows_nobody(const struct pool *p)
 {
 	return p->muster_alive + p->plain_alive == 0;
@@ -72,7 +132,7 @@ pool_rival_meet(struct pool *p, const struct addr *from, bool join,
 	for (size_t i = 0; i < count && n == NULL; i++)
 		if (nodes[i].state == SWIM_ALIVE && str_eq(nodes[i].name, blob_str(p->wire_name)))
 			n = &nodes[i];
-	if (p->renamed || n == NULL || pool_addr_eq(&n->addr, &p->config.advertise))
+	if (n == NULL || pool_addr_eq(&n->addr, &p->config.advertise))
 		return;
 	arena_init(&arena, POOL_META_BYTES);
 	pool_tags_read(&arena, n->meta, &tags);
@@ -82,9 +142,9 @@ pool_rival_meet(struct pool *p, const struct addr *from, bool join,
 		yield = p->rival.pending && uuid_eq(&p->rival.id, &tags.id) ? tie : true;
 	else
 		yield = pool_addr_eq(&n->addr, from) && tie;
-	if (tags.muster && uuid_eq(self, &tags.id)) /* ourselves, before we moved */
-		return;
-	if (yield)
+	if (tags.muster && uuid_eq(self, &tags.id))
+		pool_clone_meet(p, n, from); /* or ourselves, before we moved: not from there */
+	else if (yield && !p->renamed)
 		pool_rename(p, &tags.id, &n->addr);
 }
 
@@ -92,17 +152,21 @@ pool_rival_meet(struct pool *p, const struct addr *from, bool join,
 static void
 pool_rival_heard(struct pool *p, const struct tags_read *tags, const struct swim_member *other)
 {
-	if (p->renamed || p->rival.pending || p->leaving)
+	bool clone = tags->muster && uuid_eq(&tags->id, &p->config.self);
+	nsec wait = clone && p->rival.old ? POOL_CLONE_OLD : POOL_RIVAL_WAIT;
+
+	if ((p->renamed && !clone) || p->rival.pending || p->leaving || p->cloned)
 		return;
-	p->rival = (struct rival){ .pending = true,
-		.id = tags->id,
-		.addr = other->addr,
-		.at = p->now.mono + POOL_RIVAL_WAIT };
+	p->rival.pending = true;
+	p->rival.id = tags->id;
+	p->rival.addr = other->addr;
+	p->rival.at = p->now.mono + wait;
 }
 
 void
 pool_rival_tick(struct pool *p)
 {
+	pool_clone_tick(p);
 	if (!p->rival.pending || p->rival.at > p->now.mono)
 		return;
 	p->rival.pending = false;
@@ -130,11 +194,11 @@ pool_conflict(struct pool *p, const struct swim_member *ours, const struct swim_
 	pool_tags_read(&arena, other->meta, &there);
 	arena_done(&arena); /* ids are values */
 	same = here.muster && there.muster && uuid_eq(&here.id, &there.id);
-	if (own && same)
-		pool_twin_heard(p, &other->addr);
 	if (same || (!own && (ours->state >= SWIM_DEAD ||
 				 (here.muster && pool_is_elsewhere(p, &here.id, ours->name))))) {
 		swim_take_over(p->swim, p->now.mono, other);
+		if (own)
+			pool_rival_heard(p, &there, other);
 		return;
 	}
 	p->conflicts++;

@@ -31,13 +31,28 @@ pool_spread_ask(struct pool *p, const struct spread_action *a)
 	spread_answer(p->spread, p->now, ask, STR_NONE, true);
 }
 
-static void
-pool_epoch(struct pool *p, uint64_t counter)
+/* A new epoch above the one that is certified, or was written by a disk that is no longer ours. One
+ * a second: each costs a write to disk and a baseline, and two that share an id outbid each other
+ * until one gives it up (pool_rival.c). */
+void
+pool_epoch_check(struct pool *p)
 {
-	struct pool_action *a = pool_act(p, POOL_EPOCH);
+	struct pool_action *a;
 
+	if (p->epoch_above == 0 || p->epoch_at > p->now.mono)
+		return;
+	a = pool_act(p, POOL_EPOCH);
 	if (a != NULL)
-		a->id = counter;
+		a->id = p->epoch_above;
+	p->epoch_above = 0;
+	p->epoch_at = p->now.mono + POOL_EPOCH_GAP;
+}
+
+static void
+pool_epoch_wanted(struct pool *p, uint64_t above)
+{
+	if (above > p->epoch_above)
+		p->epoch_above = above;
 }
 
 static void
@@ -54,12 +69,11 @@ pool_spread_act(struct pool *p, const struct spread_action *a)
 		pool_ready_set(p);
 		break;
 	case SPREAD_RESTARTS:
-		presence_restarts(p->presence, p->now.mono, &a->peer, a->span);
+		pool_who_restarts(p, &a->peer, a->span);
 		break;
 	case SPREAD_BURIED:
-	case SPREAD_CLONED: /* an older disk, or one of two: then pool_twin.c finds the other */
-		pool_twin_suspect(p);
-		pool_epoch(p, a->epoch);
+	case SPREAD_CLONED: /* whether a clone lives, membership knows better */
+		pool_epoch_wanted(p, a->epoch);
 		break;
 	}
 }

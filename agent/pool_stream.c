@@ -319,7 +319,6 @@ pool_pull_merge(
 	rc = swim_merge_check(p->swim, pp->nodes, pp->node_count, err);
 	if (rc < 0)
 		return rc;
-	pool_twin_meet(p, &s->addr, s->join, pp->nodes, pp->node_count);
 	pool_rival_meet(p, &s->addr, s->join, pp->nodes, pp->node_count);
 	return pool_merge(p, &s->addr, s->join, pp, err);
 }

@@ -64,9 +64,9 @@ cluster_find(struct pool *p, const struct uuid *id)
 }
 
 static void
-cluster_show(struct pool *p, const struct uuid *id, enum store_member_state state)
+cluster_show(struct pool *p, const struct uuid *id, bool shown)
 {
-	store_member(p->config.store, p->now, id, state, 0);
+	store_cluster(p->config.store, p->now, id, shown);
 	p->store_changed = true;
 }
 
@@ -79,7 +79,7 @@ cluster_hold(struct pool *p, const struct uuid *id)
 		p->clusters = mem_grow(p->clusters, p->cluster_count, &p->cluster_room, sizeof *c);
 		c = &p->clusters[p->cluster_count++];
 		*c = (struct cluster){ .id = *id };
-		cluster_show(p, id, STORE_MEMBER_ALIVE);
+		cluster_show(p, id, true);
 	}
 	c->holders++;
 }
@@ -91,7 +91,7 @@ cluster_release(struct pool *p, const struct uuid *id)
 
 	if (c == NULL || --c->holders > 0)
 		return;
-	cluster_show(p, id, STORE_MEMBER_GONE);
+	cluster_show(p, id, false);
 	*c = p->clusters[--p->cluster_count];
 }
 
@@ -145,6 +145,36 @@ who_free(struct pool *p, struct who *who)
 	free(who);
 }
 
+/* The counter of the newest epoch whose records are here; 0: none. */
+static uint64_t
+who_epoch(const struct pool *p, const struct who *who)
+{
+	const struct owner *o = store_owner(p->config.store, &who->id);
+
+	return o == NULL ? 0 : owner_digest(o).epoch.counter;
+}
+
+void
+pool_who_restarts(struct pool *p, const struct uuid *id, nsec grace)
+{
+	struct who *who = pool_who_find(p, id);
+
+	if (who != NULL)
+		who->restart_epoch = who_epoch(p, who);
+	presence_restarts(p->presence, p->now.mono, id, grace);
+}
+
+/* A restart may be over before anybody has missed the member; a death after that is another one,
+ * and without grace (RULES 17). The new life's epoch tells. */
+static void
+who_grace(struct pool *p, struct who *who)
+{
+	if (who->restart_epoch == 0 || who_epoch(p, who) <= who->restart_epoch)
+		return;
+	who->restart_epoch = 0;
+	presence_returned(p->presence, &who->id);
+}
+
 /* Looks at all its names again and tells what is new. */
 void
 pool_who_settle(struct pool *p, struct who *who)
@@ -165,6 +195,7 @@ pool_who_settle(struct pool *p, struct who *who)
 	who_cluster(
 	    p, who, word == PRESENCE_ALIVE || word == PRESENCE_FAILED ? &who->at->cluster : &none);
 	p->muster_alive += (peer != SPREAD_DOWN) - (who->peer != SPREAD_DOWN);
+	who_grace(p, who);
 	if (!who->told || word != who->word)
 		presence_member(p->presence, p->now.mono, &who->id, word);
 	if (peer != who->peer)
@@ -191,6 +222,16 @@ pool_who_belongs(struct pool *p, struct named *n, struct who *who)
 		TAILQ_INSERT_TAIL(&who->names, n, of_who);
 	if (old != NULL)
 		pool_who_settle(p, old);
+}
+
+void
+pool_failed_as(struct pool *p, enum spread_peer_state state)
+{
+	struct who *who;
+
+	RB_FOREACH (who, whos, &p->whos)
+		if (who->word == PRESENCE_FAILED && who->peer == SPREAD_DOWN)
+			spread_peer(p->spread, p->now, &who->id, state);
 }
 
 void

@@ -461,6 +461,15 @@ presence_restarts(struct presence *p, nsec now, const struct uuid *id, nsec grac
 }
 
 void
+presence_returned(struct presence *p, const struct uuid *id)
+{
+	struct presence_member *m = presence_find(p, id);
+
+	if (m != NULL && !m->failed)
+		m->restart_until = 0;
+}
+
+void
 presence_heard(struct presence *p, nsec now)
 {
 	p->heard_at = now;

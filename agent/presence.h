@@ -74,6 +74,8 @@ void presence_heard(struct presence *, nsec now);
 /* A member's host refused a packet: the process may be dead, but we reach its host. Its failure is
  * no loss of contact, and hides also while we presume to be cut off. */
 void presence_refused(struct presence *, nsec now, const struct uuid *id);
+/* It came back so soon that it was never missed: its grace is used up. */
+void presence_returned(struct presence *, const struct uuid *id);
 void presence_configure(struct presence *, unsigned hold_share, unsigned damp_flaps);
 void presence_tick(struct presence *, nsec now);
 nsec presence_deadline(const struct presence *);

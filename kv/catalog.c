@@ -117,13 +117,12 @@ catalog_aside_cmp(const struct catalog_aside *a, const struct catalog_aside *b)
 CATALOG_TREES(CATALOG_TREE_GENERATE)
 
 struct catalog *
-catalog_new(struct watches *watches, struct index_clock *index, const struct owner *cluster)
+catalog_new(struct watches *watches, struct index_clock *index)
 {
 	struct catalog *c = mem_new(struct catalog);
 
 	c->watches = watches;
 	c->index = index;
-	c->cluster = cluster;
 	return c;
 }
 

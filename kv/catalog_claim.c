@@ -1,11 +1,12 @@
 /* kv/catalog_claim.c -- who of several claimants shows; nodes come, change and go.
  *
  * A node's name goes to an agent before an external record; among agents to one that lives, then
- * to one that is kept (RULES 16), then to the lowest id (RULES 3). A service or check id on a node goes to the node's own agent before
- * an external record (RULES 5). Nothing is decided for good: each place is looked up again, in
- * the owners, when a record that claims it has changed.
+ * to one that is kept (RULES 16), then to the lowest id (RULES 3). A service or check id on a node
+ * goes to the node's own agent before an external record (RULES 5). Nothing is decided for good:
+ * each place is looked up again, in the owners, when a record that claims it has changed.
  *
- * Parts: looking up; what is aside; places on a node; nodes; agents; what the store tells.
+ * Parts: looking up; what is aside; places on a node; nodes; agents; what the store tells; virtual
+ * owners.
  */
 #include <stdlib.h>
 
@@ -26,12 +27,45 @@ agent_body(
 	return catalog_masked(c, agent->owner, kind, key) ? NULL : r.body;
 }
 
-static struct blob *
-cluster_body(const struct catalog *c, uint16_t kind, struct str key)
+/* The virtual owner whose record of this key shows; NULL: none has it. */
+static const struct owner *
+cluster_of(const struct catalog *c, uint16_t kind, struct str key)
 {
 	struct owner_record r;
 
-	return owner_find(c->cluster, kind, key, &r) && !r.gone ? r.body : NULL;
+	for (size_t i = 0; i < c->cluster_count; i++)
+		if (owner_find(c->clusters[i], kind, key, &r) && !r.gone)
+			return c->clusters[i];
+	return NULL;
+}
+
+static struct blob *
+cluster_body(const struct catalog *c, uint16_t kind, struct str key)
+{
+	const struct owner *cluster = cluster_of(c, kind, key);
+	struct owner_record r;
+
+	return cluster != NULL && owner_find(cluster, kind, key, &r) ? r.body : NULL;
+}
+
+/* Its place among them, or their count. */
+static size_t
+cluster_find(const struct catalog *c, const struct uuid *id)
+{
+	size_t i = 0;
+
+	while (i < c->cluster_count && !uuid_eq(owner_id(c->clusters[i]), id))
+		i++;
+	return i;
+}
+
+static bool
+cluster_any(const struct catalog *c)
+{
+	for (size_t i = 0; i < c->cluster_count; i++)
+		if (owner_count(c->clusters[i]) > 0)
+			return true;
+	return false;
 }
 
 static struct catalog_agent *
@@ -116,7 +150,7 @@ slot_refresh(struct catalog_step *step, struct catalog_node *node, uint16_t kind
 	if (node->source != NULL)
 		body = agent_body(c, node->source, kind, id);
 	taken = slot_is_taken(node, kind, id, body);
-	if ((owner_count(c->cluster) > 0 || !RB_EMPTY(&c->asides)) &&
+	if ((cluster_any(c) || !RB_EMPTY(&c->asides)) &&
 	    catalog_external_key(&k, node->info.name, id)) {
 		external = cluster_body(c, kind, k.key);
 		aside_set(c, kind, k.key, external != NULL && taken);
@@ -210,7 +244,8 @@ node_source_set(struct catalog *c, struct catalog_node *node, struct catalog_age
 {
 	node->source = source;
 	node->agent = source != NULL;
-	node->owner = source != NULL ? source->id : *owner_id(c->cluster);
+	node->owner =
+	    *owner_id(source != NULL ? source->owner : cluster_of(c, RECORD_NODE, node->info.name));
 }
 
 /* Takes `arrays`. */
@@ -477,7 +512,7 @@ catalog_record_changed(
 {
 	struct catalog_agent *agent;
 
-	if (uuid_eq(owner, owner_id(step->c->cluster))) {
+	if (cluster_find(step->c, owner) < step->c->cluster_count) {
 		cluster_record_changed(step, kind, key);
 		return;
 	}
@@ -500,4 +535,52 @@ catalog_epoch_changed(struct catalog_step *step, const struct uuid *owner)
 	while ((mask = catalog_aside_next(step->c, RECORD_MASK, prefix, mask)) != NULL)
 		if (catalog_mask_key_read(mask->key, &id, &kind, &of))
 			agent_record_changed(step, agent, kind, of);
+}
+
+/* Virtual owners. */
+
+static void
+cluster_refresh(struct catalog_step *step, const struct owner *cluster)
+{
+	const struct owner_range all = { .upto = UINT64_MAX };
+	struct owner_record r;
+	uint64_t cursor = 0;
+
+	while (owner_range_next(cluster, &all, &cursor, &r))
+		if (!r.gone)
+			cluster_record_changed(step, r.kind, r.key);
+}
+
+bool
+catalog_cluster_add(struct catalog_step *step, const struct owner *cluster)
+{
+	struct catalog *c = step->c;
+	size_t at = c->cluster_count;
+
+	if (cluster_find(c, owner_id(cluster)) < c->cluster_count)
+		return true;
+	if (c->cluster_count == CATALOG_CLUSTERS_MAX)
+		return false;
+	for (; at > 0 && uuid_cmp(owner_id(cluster), owner_id(c->clusters[at - 1])) < 0; at--)
+		c->clusters[at] = c->clusters[at - 1];
+	c->clusters[at] = cluster;
+	c->cluster_count++;
+	cluster_refresh(step, cluster);
+	return true;
+}
+
+void
+catalog_cluster_drop(struct catalog_step *step, const struct uuid *id)
+{
+	struct catalog *c = step->c;
+	size_t at = cluster_find(c, id);
+	const struct owner *cluster;
+
+	if (at == c->cluster_count)
+		return;
+	cluster = c->clusters[at];
+	c->cluster_count--;
+	for (; at < c->cluster_count; at++)
+		c->clusters[at] = c->clusters[at + 1];
+	cluster_refresh(step, cluster);
 }

@@ -90,10 +90,13 @@ catalog_masked(const struct catalog *c, const struct owner *o, uint16_t kind, st
 
 	if (c->mask_count == 0 || !catalog_mask_key(&k, owner_id(o), kind, key))
 		return false;
-	if (!owner_find(c->cluster, RECORD_MASK, k.key, &mask) || mask.gone)
+	if (!owner_find(o, kind, key, &shown))
 		return false;
-	if (!owner_find(o, kind, key, &shown) || !catalog_mask_read(blob_str(mask.body), &hides))
-		return false;
-	return hides.epoch.counter == epoch.counter && hides.epoch.nonce == epoch.nonce &&
-	       hides.number == shown.number;
+	for (size_t i = 0; i < c->cluster_count; i++)
+		if (owner_find(c->clusters[i], RECORD_MASK, k.key, &mask) && !mask.gone &&
+		    catalog_mask_read(blob_str(mask.body), &hides) &&
+		    hides.epoch.counter == epoch.counter && hides.epoch.nonce == epoch.nonce &&
+		    hides.number == shown.number)
+			return true;
+	return false;
 }

@@ -48,6 +48,8 @@ RB_HEAD(catalog_agents, catalog_agent);
 RB_HEAD(catalog_agent_names, catalog_agent);
 RB_HEAD(catalog_asides, catalog_aside);
 
+#define CATALOG_CLUSTERS_MAX 64 /* a pool has one, seldom a few */
+
 struct catalog {
 	struct catalog_nodes nodes;
 	struct catalog_node_ids node_ids;
@@ -62,7 +64,9 @@ struct catalog {
 	struct catalog_counts counts;
 	struct watches *watches;     /* borrowed, as all below */
 	struct index_clock *index;
-	const struct owner *cluster; /* the virtual owner */
+	/* The virtual owners, by id; of several with one record the first one's shows. */
+	const struct owner *clusters[CATALOG_CLUSTERS_MAX];
+	size_t cluster_count;
 };
 
 #define CATALOG_TREES(X)                                                                           \
@@ -97,7 +101,7 @@ catalog_step(struct catalog *c, int64_t wall_ms)
 }
 
 /* catalog.c */
-struct catalog *catalog_new(struct watches *, struct index_clock *, const struct owner *cluster);
+struct catalog *catalog_new(struct watches *, struct index_clock *);
 void catalog_free(struct catalog *); /* NULL is fine */
 
 /* catalog_update.c. A body of NULL: the slot is empty now. */
@@ -120,6 +124,10 @@ void catalog_check_free(struct catalog_check *);
 void catalog_agent_set(struct catalog_step *, const struct owner *, enum agent_life);
 /* They no longer may. */
 void catalog_agent_drop(struct catalog_step *, const struct uuid *);
+/* A virtual owner's records may show: our own cluster's, or another's (RULES 4, 8). False: there are
+ * CATALOG_CLUSTERS_MAX already. */
+bool catalog_cluster_add(struct catalog_step *, const struct owner *);
+void catalog_cluster_drop(struct catalog_step *, const struct uuid *);
 /* This record of an owner has changed, gone, come, or been numbered anew. */
 void catalog_record_changed(struct catalog_step *, const struct uuid *owner, uint16_t kind,
     struct str key);

@@ -217,15 +217,12 @@ peer_add(struct spread *s, const struct uuid *id)
 	return &s->peers[at];
 }
 
-/* Whoever knows nobody's records but its own takes them by stream, from one; all others greet
- * with a hash, after a moment that is longer in larger pools: they all see the newcomer at once. */
+/* The first one that is met is compared with whole, by stream (RULES 13). All others are greeted
+ * with a hash, after a moment that is longer in larger pools: they all see a newcomer at once. */
 static void
 peer_up(struct spread *s, struct now now, struct spread_peer *p)
 {
-	const struct spread_sums *sums = spread_sums(s);
-	bool alone = sums->count <= sums->own;
-
-	if ((alone || s->sync_owed) && !spread_ask_all_pending(s)) {
+	if ((!s->synced || s->sync_owed) && !spread_ask_all_pending(s)) {
 		spread_ask_all(s, &p->id);
 		return;
 	}
@@ -333,6 +330,18 @@ spread_input(struct spread *s, struct now now, struct str bytes)
 	if (kind == NULL || !kind->take(s, now, &sender, &r, bytes))
 		s->stats.malformed++;
 	spread_step_end(s, now);
+}
+
+void
+spread_restarting(struct spread *s, struct now now, nsec span)
+{
+	struct writer w = spread_begin(s, SPREAD_M_RESTARTING);
+
+	(void)now;
+	spread_step_begin(s);
+	wr_varint(&w, (uint64_t)(span / NSEC_MS));
+	for (size_t i = 0; i < s->peer_count; i++)
+		spread_send(s, &s->peers[i].id, wr_done(&w));
 }
 
 /* Time. */

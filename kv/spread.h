@@ -39,7 +39,7 @@
 struct spread_config {
 	struct store *store; /* borrowed */
 	struct uuid self;
-	size_t datagram_max;   /* 0: SPREAD_DATAGRAM_MAX */
+	size_t datagram_max;   /* 0: SPREAD_DATAGRAM_MAX; at least 700 */
 	unsigned direct_max;   /* up to so many peers: one datagram to each; 0: 32 */
 	unsigned fanout;       /* in larger pools: branches of the tree; 0: 8 */
 	unsigned announce_to;  /* peers that an announcement goes to; 0: 3 */
@@ -56,10 +56,11 @@ enum spread_action_kind {
 	                  * spread_answer() with the same ask number. At most a few at once */
 	SPREAD_SYNCED,   /* one whole digest exchange with peer is done (RULES 13); each time */
 	SPREAD_RESTARTS, /* peer says that it stops and will be back within `span` (RULES 17) */
-	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch: begin
-	                  * a new epoch above `epoch` (RULES 6) */
-	SPREAD_CLONED,   /* somebody wrote under our id and `epoch`, our counter: an older or a cloned
-	                  * disk (RULES 1) */
+	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch, or
+	                  * records of an epoch of ours above it (an older disk was put back): begin
+	                  * a new one above `epoch` (RULES 1, 6); said once for each */
+	SPREAD_CLONED,   /* somebody writes, or wrote, under our id and epoch counter: the disk was
+	                  * copied or restored (RULES 1). Once for each counter: `epoch` */
 };
 
 struct spread_action {
@@ -78,7 +79,7 @@ void spread_free(struct spread *); /* NULL is fine */
 
 /* Members that speak this protocol. UP: pushed to, passed through, asked. DOUBTFUL (suspect):
  * still told, but nobody is reached through it. DOWN: forgotten. Coming UP starts a comparison
- * with it at once. */
+ * with it; with the first one by stream, whole (SPREAD_SYNCED). */
 enum spread_peer_state { SPREAD_DOWN, SPREAD_DOUBTFUL, SPREAD_UP };
 void spread_peer(struct spread *, struct now, const struct uuid *id, enum spread_peer_state);
 /* Compares with this peer now, by stream, all digests: joining, or contact after a break. */

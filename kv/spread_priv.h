@@ -2,8 +2,7 @@
  *
  * Who does what: spread.c life, peers, actions, timers; spread_wire.c the messages' shapes and
  * their table; spread_push.c changes down the tree; spread_want.c who announces and who asks;
- * spread_repair.c hashes and digests; spread_stream.c requests and answers of streams;
- * spread_restart.c who stops and will be back.
+ * spread_repair.c hashes and digests; spread_stream.c requests and answers of streams.
  */
 #ifndef KV_SPREAD_PRIV_H
 #define KV_SPREAD_PRIV_H
@@ -34,8 +33,8 @@
 #define SPREAD_COMPARE_STEP (10 * NSEC_MS) /* per peer: how newcomers' greetings are spread */
 #define SPREAD_SOON NSEC_SEC    /* the next repair after one that brought news */
 #define SPREAD_RESTART_MAX (10 * NSEC_MIN)
-#define SPREAD_RESTARTS_KEPT 64 /* that were heard, and are not told again */
-#define SPREAD_RESTARTS_PASSED 6 /* copies that each of the first to hear passes on */
+#define SPREAD_SAID_MAX 32 /* words about restarts that are remembered */
+#define SPREAD_SAID_KEEP (2 * NSEC_SEC)
 
 struct spread_peer {
 	struct uuid id;
@@ -88,8 +87,7 @@ struct spread_sums {
 	uint64_t version; /* store_version() then */
 	uint64_t bucket[DELTA_BUCKETS];
 	uint64_t all;
-	size_t count, bytes; /* digests, and their length */
-	bool own;            /* ours is among them */
+	size_t bytes; /* of all digests */
 };
 
 struct spread {
@@ -126,13 +124,14 @@ struct spread {
 	struct spread_sums sums;
 	nsec repair_at;
 
-	struct spread_restart {
-		struct uuid who;
-		uint64_t epoch, ms;
-	} restarts[SPREAD_RESTARTS_KEPT]; /* a ring */
-	size_t restart_next;
+	struct spread_said {
+		struct uuid by;
+		uint64_t ms;
+		nsec until;
+	} said[SPREAD_SAID_MAX];
 
-	uint64_t cloned, buried; /* told up to this counter */
+	uint64_t cloned; /* the last counter of ours that was told so */
+	uint64_t buried; /* told up to this counter */
 	struct spread_stats stats;
 };
 
@@ -163,13 +162,14 @@ enum spread_message {
 	SPREAD_M_SUMMARY = 7,    /* be64 hash over all digests */
 	SPREAD_M_BUCKETS = 8,    /* 64 times be64 */
 	SPREAD_M_DIGESTS = 9,    /* be64 buckets, digests of all owners in them */
-	SPREAD_M_RESTARTING = 10, /* who (16), its epoch's counter, milliseconds: varints */
+	SPREAD_M_RESTARTING = 10, /* varint milliseconds */
 	SPREAD_M_SYNC = 32,      /* stream: be64 buckets, flags (1: listed), certificates, digests */
 	SPREAD_M_ANSWER = 33,    /* flags (1: more), certificates, varint count, digests held of what
 	                          * we lack, ranges */
 	SPREAD_M_GIVE = 34,      /* ranges */
 	SPREAD_M_GIVEN = 35,     /* nothing */
 	SPREAD_M_STATE = 48,     /* push/pull: 64 times be64, certificates */
+	SPREAD_M_CERTIFICATES = 11, /* datagram: certificates */
 };
 #define SPREAD_HEAD 17          /* kind and sender's id */
 #define SPREAD_STOP SPREAD_HEAD /* where the stretch's end stands */
@@ -206,6 +206,9 @@ bool spread_range_next(struct reader *, struct str *out);
 void spread_certificates_write(struct spread *, struct now, struct buf *);
 bool spread_certificates_ok(struct reader *); /* passes over them */
 void spread_certificates_take(struct spread *, struct now, struct reader *);
+/* Somebody spoke of what a certificate keeps away: tells the owner, when it is there, or them. */
+void spread_certify(struct spread *, struct now, const struct uuid *to, const struct uuid *owner,
+    struct epoch);
 /* Into a buf, by the largest size it may have. */
 void spread_digest_add(struct buf *, const struct digest *);
 
@@ -254,10 +257,6 @@ bool spread_want_take(struct spread *, struct now, const struct uuid *sender, st
 bool spread_ranges_take(struct spread *, struct now, const struct uuid *sender, struct reader *,
     struct str message);
 bool spread_too_much_take(struct spread *, struct now, const struct uuid *sender, struct reader *,
-    struct str message);
-
-/* spread_restart.c */
-bool spread_restarting_take(struct spread *, struct now, const struct uuid *sender, struct reader *,
     struct str message);
 
 /* spread_repair.c */

@@ -341,6 +341,8 @@ group_take(
 	store_push_run(s->store, now, &g->owner, g->epoch, g->after, g->records, &needs);
 	s->stats.applied_push += store_stats(s->store).applied - applied;
 	news = spread_noted(s, now, &before, true);
+	if (!news)
+		spread_certify(s, now, sender, &g->owner, g->epoch);
 	if (needs.range)
 		spread_want(s, now, sender, &what, false);
 	return news;

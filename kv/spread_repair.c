@@ -19,7 +19,7 @@
  * that is only done when a hash is needed and something has changed. */
 
 static void
-sums_add(struct spread_sums *sums, const struct digest *d, bool own)
+sums_add(struct spread_sums *sums, const struct digest *d)
 {
 	uint8_t room[DIGEST_SIZE_MAX];
 	struct writer w = wr_of(room, sizeof room);
@@ -28,9 +28,7 @@ sums_add(struct spread_sums *sums, const struct digest *d, bool own)
 	plain.exact = true; /* says how we came to be there, not where */
 	digest_write(&w, &plain);
 	sums->bucket[delta_bucket(&d->owner)] += XXH3_64bits(room, w.pos);
-	sums->count++;
 	sums->bytes += w.pos;
-	sums->own |= own;
 }
 
 const struct spread_sums *
@@ -45,7 +43,7 @@ spread_sums(struct spread *s)
 		return &s->sums;
 	s->sums = (struct spread_sums){ .valid = true, .version = store_version(s->store) };
 	while (store_digest_next(s->store, &cursor, &d))
-		sums_add(&s->sums, &d, uuid_eq(&d.owner, &s->config.self));
+		sums_add(&s->sums, &d);
 	for (size_t i = 0; i < DELTA_BUCKETS; i++)
 		wr_be64(&w, s->sums.bucket[i]);
 	s->sums.all = XXH3_64bits(room, w.pos);

@@ -204,7 +204,8 @@ ask_ranges(struct spread *s, struct spread_ask *a, struct buf *out)
 	struct reader r = rd_of(buf_str(&a->lacks));
 	struct digest theirs;
 
-	rd_take(&r, a->lacks_pos);
+	if (a->lacks_pos > 0)
+		rd_take(&r, a->lacks_pos);
 	while (out->n <= SPREAD_STREAM_MAX && rd_left(&r) > 0 && digest_read(&r, &theirs)) {
 		const struct owner *o = store_owner(s->store, &theirs.owner);
 		enum delta_verdict verdict = delta_compare(s->store, &theirs);

@@ -413,6 +413,8 @@ spread_digest_take(
 	if (d->number == 1 && d->exact)
 		baseline_label(s, now, d);
 	verdict = delta_compare(s->store, d);
+	if (verdict == DELTA_EVEN)
+		spread_certify(s, now, sender, &d->owner, d->epoch);
 	if (verdict == DELTA_BEHIND)
 		spread_want(s, now, sender, d, false);
 	if (verdict == DELTA_DIFFERS) {
@@ -479,6 +481,8 @@ spread_range_take(struct spread *s, struct now now, const struct uuid *sender, s
 	store_range(s->store, now, bytes, &needs, NULL);
 	s->stats.applied_repair += store_stats(s->store).applied - applied;
 	news = spread_noted(s, now, &before, via != SPREAD_FIRST);
+	if (!news && via == SPREAD_DATAGRAM)
+		spread_certify(s, now, sender, &what.owner, what.epoch);
 	w = want_find(s, &what.owner);
 	if (w != NULL) {
 		w->whole &= !(range.after == 0 && range.upto == range.head);

@@ -91,6 +91,10 @@ enum store_member_state {
  * or below that epoch away until `certificate_until` (0: none). */
 void store_member(struct store *, struct now, const struct uuid *id, enum store_member_state,
     nsec certificate_until);
+/* Servers of the pool publish the external records of their cluster as the virtual owner `id`
+ * (RULES 4): shown as long as somebody speaks of it. Two formed clusters merge here (RULES 8): of
+ * two records with one key that of the lower id shows. */
+void store_cluster(struct store *, struct now, const struct uuid *id, bool shown);
 
 /* Certificates of death (RULES 6) travel with the time they have left: clocks differ. */
 struct store_certificate {
@@ -103,9 +107,11 @@ struct store_certificate {
 /* In order of id; *cursor starts at 0 and is good until the store changes. */
 bool store_certificate_next(
     const struct store *, struct now, size_t *cursor, struct store_certificate *out);
+bool store_certificate_of(
+    const struct store *, struct now, const struct uuid *, struct store_certificate *out);
 /* Another agent's. One that is known keeps the end it has, so none is renewed by going round.
- * A member keeps what it shows: membership says who lives, and who hears of its own death begins
- * a new epoch. True: it is ours, at or above our epoch. */
+ * Records of a failed member that it speaks of go; who lives, by what membership says, keeps them
+ * until it hears of its own death and begins a new epoch. True: it is ours, at or above our epoch. */
 bool store_certificate(struct store *, struct now, const struct store_certificate *);
 
 /* From other agents. `needs` tells what to ask the sender for, if anything. */

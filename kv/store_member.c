@@ -109,9 +109,32 @@ member_gone(
 	if (certificate_until > 0 && owner_digest(m->owner).epoch.counter > gone_at.counter)
 		gone_at = owner_digest(m->owner).epoch;
 	catalog_agent_drop(step, &m->id);
+	catalog_cluster_drop(step, &m->id);
 	if (certificate_until < m->gone_until && m->gone_until != NSEC_NEVER)
 		certificate_until = m->gone_until;
 	member_drop(s, m, gone_at, certificate_until);
+}
+
+/* Whoever does not live, and whose records a certificate speaks of, is forgotten here as it was
+ * where the certificate comes from. Whoever lives, by what membership says, shows what it has until
+ * it hears of its own death and begins anew. */
+static void
+member_bury(struct store *s, struct catalog_step *step, struct store_member *m)
+{
+	uint64_t counter = m->owner == NULL ? 0 : owner_digest(m->owner).epoch.counter;
+
+	if (m->state == MEMBER_ALIVE || counter == 0 || counter > m->gone_at.counter)
+		return;
+	if (m->state == MEMBER_UNKNOWN) {
+		s->stats.unknown_dropped += owner_count(m->owner);
+		member_drop(s, m, m->gone_at, m->gone_until);
+		return;
+	}
+	catalog_agent_drop(step, &m->id);
+	owner_free(m->owner);
+	m->owner = owner_new(&m->id, &s->config.limits);
+	catalog_agent_set(step, m->owner, AGENT_FAILED);
+	s->version++;
 }
 
 void
@@ -136,9 +159,46 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 	    state == STORE_MEMBER_FAILED ? AGENT_FAILED
 	    : state == STORE_MEMBER_KEPT ? AGENT_KEPT
 					 : AGENT_ALIVE);
+	member_bury(s, &step, m);
+}
+
+void
+store_cluster(struct store *s, struct now now, const struct uuid *id, bool shown)
+{
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
+	struct store_member *m = store_member_find(s, id);
+
+	if (m != NULL && store_member_is_writer(s, m))
+		return;
+	if (!shown) {
+		if (m != NULL)
+			member_gone(s, &step, m, 0);
+		return;
+	}
+	if (m == NULL)
+		m = store_member_add(s, id, MEMBER_GONE);
+	member_state_set(s, m, MEMBER_ALIVE);
+	member_times_set(s, m, NSEC_NEVER, m->gone_until);
+	catalog_cluster_add(&step, m->owner);
 }
 
 /* Certificates. */
+
+static bool
+certificate_of(const struct store_member *m, struct now now, struct store_certificate *out)
+{
+	if (m == NULL || m->gone_at.counter == 0 || m->gone_until <= now.mono)
+		return false;
+	*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
+	return true;
+}
+
+bool
+store_certificate_of(
+    const struct store *s, struct now now, const struct uuid *id, struct store_certificate *out)
+{
+	return certificate_of(store_member_find(s, id), now, out);
+}
 
 bool
 store_certificate_next(
@@ -148,10 +208,8 @@ store_certificate_next(
 
 	while ((m = store_member_next(s, m)) != NULL) {
 		*cursor = (uintptr_t)m;
-		if (m->gone_at.counter == 0 || m->gone_until <= now.mono)
-			continue;
-		*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
-		return true;
+		if (certificate_of(m, now, out))
+			return true;
 	}
 	return false;
 }
@@ -159,6 +217,7 @@ store_certificate_next(
 bool
 store_certificate(struct store *s, struct now now, const struct store_certificate *c)
 {
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
 	struct store_member *m = store_member_find(s, &c->id);
 	nsec left = nsec_min(c->left, STORE_CERTIFICATE_SPAN);
 
@@ -178,15 +237,10 @@ store_certificate(struct store *s, struct now now, const struct store_certificat
 	}
 	if (m == NULL)
 		m = store_member_add(s, &c->id, MEMBER_GONE);
-	if (m->state == MEMBER_UNKNOWN &&
-	    owner_digest(m->owner).epoch.counter <= c->epoch.counter) {
-		s->stats.unknown_dropped += owner_count(m->owner);
-		member_drop(s, m, c->epoch, now.mono + left);
-		return false;
-	}
 	m->gone_at = c->epoch;
 	member_times_set(s, m, m->until, now.mono + left);
 	s->version++;
+	member_bury(s, &step, m);
 	return false;
 }
 

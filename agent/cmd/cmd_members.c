@@ -133,9 +133,10 @@ members_print(const json_t *list, bool detailed, struct regexp *status)
 		shown++;
 	}
 	buf_init(&out, TABLE_BYTES_MAX);
-	if (shown > 0)
+	if (shown > 0) {
 		columns_write(&table, &out);
-	fwrite(out.p, 1, out.n, stdout);
+		fwrite(out.p, 1, out.n, stdout);
+	}
 	buf_done(&out);
 	columns_done(&table);
 	free(sorted);

@@ -136,7 +136,7 @@ selection_read(const struct api *api, const struct http_request *req, struct sel
 		p->key = str_cut(&p->value, ':');
 	}
 	if (str_eq(s.near, STR("_agent")))
-		s.near = api->options->node_name;
+		s.near = api->pool != NULL ? pool_wire_name(api->pool) : api->options->node_name;
 	*out = s;
 	return true;
 }

@@ -57,6 +57,7 @@ world_new(void)
 	drain(&w);
 	store_put(w.store, w.now, &self, 200, STR("mine"), STR("2"), NULL);
 	spread_changed(w.spread, w.now);
+	spread_sync(w.spread, w.now, &peer);
 	drain(&w);
 	return w;
 }

@@ -225,6 +225,8 @@ class Pool:
         for a in self.agents:
             if a.proc is not None and a.exit_code is None:
                 try:
+                    with contextlib.suppress(AssertionError):
+                        wait_exit(a.proc, 15)  # a second signal would cut its end short
                     if a.stop() != 0:
                         bad.append(f"{a.name}: exit code {a.exit_code}\n{a.log()[-10000:]}")
                 except AssertionError as e:

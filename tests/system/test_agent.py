@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -101,6 +102,16 @@ def test_an_orderly_stop(agents, sig):
     assert not answers or answers[0].status == 200
     with pytest.raises(OSError):
         a.get("/v1/status/leader")
+
+
+def test_a_stop_signal_again_and_again(agents, tmp_path):
+    """None of them finds a moment in which it ends the process where it stands."""
+    for _ in range(5):
+        a = agents()
+        while a.proc.poll() is None:
+            a.proc.send_signal(signal.SIGTERM)
+            time.sleep(0.0001)
+        assert a.stop() == 0
 
 
 def test_registrations_are_back_after_a_restart(agents, tmp_path):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, wait_until
+from harness import PATIENCE, srv_key, wait_until
 from net_harness import Network
 from pool_harness import ALIVE, FAILED, SOAK, Poller, Pool, catalog_of
 
@@ -54,8 +54,8 @@ def test_a_container_on_one_is_answered_by_all(pool, docker):
     run_container(docker, "shop", 18180)
     for a in pool.agents:
         wait_until(f"{a.name} answers",
-                   lambda: a.dns_data("shop.service.consul", "SRV") == [
-                       "1 1 18180 n1.node.dc1.consul."], 5)
+                   lambda: [srv_key(s)[0] for s in a.dns_data("shop.service.consul", "SRV")] ==
+                   [18180], 5)
         assert a.addresses("shop") == [n1.address]
     docker.docker("rm", "-f", "shop")
     pool.wait_all("gone", lambda a: a.catalog("shop") == [], None, 5)
@@ -67,7 +67,6 @@ def test_two_against_three(pool, docker):
     for a in pool.agents:
         a.register(f"on-{a.name}", 1)
         a.register("common", 2)
-    addresses = sorted(a.address for a in pool.agents)
     pool.wait_all("five of it", lambda a: a.catalog("on-n5") != [] and
                   len(a.catalog("common")) == 5, None, 5)
     net.partition([0, 1], [2, 3, 4])
@@ -96,7 +95,7 @@ def test_two_against_three(pool, docker):
     for a in few:
         wait_until("the three are failed", lambda: all(a.sees(b.name, FAILED) for b in many), 40)
         assert a.addresses("on-n5") == [many[2].address]
-        assert a.addresses("common") == addresses or len(a.addresses("common")) >= 3
+        assert len(a.addresses("common")) >= 3  # as many as an answer over UDP holds
 
     net.heal()
     begun = time.monotonic()

@@ -207,6 +207,28 @@ announced_restart_that_does_not_come_hides(void **unused)
 	world_free(w);
 }
 
+/* Back before anybody missed it: the grace is used up all the same. */
+static void
+death_after_a_quick_restart_hides_soon(void **unused)
+{
+	struct world *w = world_of(4);
+
+	(void)unused;
+	pool_restarting(w->nodes[C].pool, w->now);
+	world_drain(w, C);
+	world_run(w, 10 * NSEC_MS);
+	world_kill(w, C);
+	world_run(w, 50 * NSEC_MS);
+	world_start(w, C);
+	world_service(w, C, "web");
+	world_join(w, C, A);
+	world_run(w, 3 * NSEC_SEC);
+	assert_int_equal(world_shown(w, A, C), SHOWN);
+	world_kill(w, C);
+	world_until_shown(w, 5 * NSEC_SEC, 4, C, HIDDEN);
+	world_free(w);
+}
+
 static void
 blip_is_over_within_seconds(void **unused)
 {
@@ -354,6 +376,7 @@ main(void)
 		cmocka_unit_test(quick_restart_hides_nothing),
 		cmocka_unit_test(announced_restart_hides_nothing),
 		cmocka_unit_test(announced_restart_that_does_not_come_hides),
+		cmocka_unit_test(death_after_a_quick_restart_hides_soon),
 		cmocka_unit_test(blip_is_over_within_seconds),
 		cmocka_unit_test(who_answers_on_streams_is_alive),
 		cmocka_unit_test(who_is_cut_off_keeps_showing_the_others),

@@ -129,20 +129,104 @@ renamed_agent_is_found_by_all_its_names(void **unused)
 	world_free(w);
 }
 
-/* RULES 1: the disk of b was copied. */
+/* RULES 1. */
+
+/* The disk of b was copied to c: c, which starts later, takes a new id. */
 static void
-copied_id_is_noticed(void **unused)
+copy_of(struct world *w, const char *name)
+{
+	world_run(w, 70 * NSEC_SEC); /* b is not young any more */
+	name_is(w, C, name);
+	w->nodes[C].id = w->nodes[B].id;
+	w->nodes[C].epoch = w->nodes[B].epoch;
+	world_start(w, C);
+	world_service(w, C, "db");
+	world_join(w, C, A);
+	world_run(w, 6 * NSEC_SEC);
+	assert_int_equal(w->nodes[C].clones, 1);
+	assert_true(world_told(w, C, "id in use name=b addr=10.0.0.2:8301"));
+	world_kill(w, C);
+	w->nodes[C].id.b[0] = 0x99;
+	world_start(w, C);
+	world_service(w, C, "web");
+	world_join(w, C, A);
+	world_run(w, 60 * NSEC_SEC);
+	for (unsigned i = A; i <= C; i++) {
+		assert_string_equal(world_state(w, i, B), "alive");
+		assert_string_equal(world_state(w, i, C), "alive");
+	}
+	assert_int_equal(world_shown(w, A, B), SHOWN);
+	assert_int_equal(w->nodes[B].clones, 0);
+	assert_int_equal(w->nodes[A].clones, 0);
+	assert_in_range(w->nodes[B].epochs, 0, 8);
+}
+
+static void
+copied_disk_is_noticed(void **unused)
 {
 	struct world *w = world_of(2);
 
 	(void)unused;
-	w->nodes[C].id = w->nodes[B].id;
+	copy_of(w, "c");
+	assert_int_equal(world_shown(w, A, C), SHOWN);
+	assert_int_equal(world_shown(w, B, C), SHOWN);
+	world_free(w);
+}
+
+static void
+copied_disk_with_the_name_is_noticed(void **unused)
+{
+	struct world *w = world_of(2);
+
+	(void)unused;
+	copy_of(w, "b");
+	wire_is(w, A, C, "b~99112233", "b");
+	world_free(w);
+}
+
+static void
+who_moved_under_a_new_name_is_no_clone(void **unused)
+{
+	struct world *w = world_of(3);
+
+	(void)unused;
+	world_run(w, 5 * NSEC_SEC);
+	world_kill(w, C);
+	w->nodes[C].silent = true;
+	w->nodes[C].addr.bytes[3] = 77;
+	name_is(w, C, "new");
 	world_start(w, C);
+	world_service(w, C, "web");
+	world_join(w, C, A);
+	world_run(w, 60 * NSEC_SEC);
+	assert_int_equal(w->nodes[C].clones, 0);
+	assert_int_equal(world_shown(w, A, C), SHOWN);
+	wire_is(w, A, C, "new", "new");
+	world_free(w);
+}
+
+static void
+restored_disk_begins_above_what_others_hold(void **unused)
+{
+	struct world *w = world_of(3);
+
+	(void)unused;
+	for (unsigned i = 0; i < 3; i++) {
+		world_kill(w, C);
+		world_start(w, C);
+		world_service(w, C, "web");
+		world_join(w, C, A);
+		world_run(w, 2 * NSEC_SEC);
+	}
+	world_kill(w, C);
+	w->nodes[C].epoch -= 3;
+	world_start(w, C);
+	world_service(w, C, "web");
 	world_service(w, C, "db");
 	world_join(w, C, A);
-	world_run(w, 10 * NSEC_SEC);
-	assert_true(w->nodes[B].clones + w->nodes[C].clones > 0);
-	assert_int_equal(w->nodes[A].clones, 0);
+	world_until_service(w, 3, C, "db");
+	assert_int_equal(w->nodes[C].epochs, 1);
+	assert_int_equal(w->nodes[C].clones, 0);
 	world_free(w);
 }
 
@@ -479,6 +563,21 @@ keys_are_installed_everywhere_and_packets_keep_their_size(void **unused)
 }
 
 static void
+without_a_keyring_nobody_is_asked_for_keys(void **unused)
+{
+	struct world *w = world_of(2);
+	uint64_t id;
+
+	(void)unused;
+	assert_int_equal(
+	    pool_keys(w->nodes[A].pool, w->now, SERF_KEY_LIST, STR_NONE, &id, NULL), ERR_REFUSED);
+	world_drain(w, A);
+	world_run(w, 2 * NSEC_SEC);
+	assert_int_equal(w->nodes[A].key_done, 0);
+	world_free(w);
+}
+
+static void
 query_without_an_answer_is_over(void **unused)
 {
 	struct world *w = world_of(2);
@@ -613,7 +712,10 @@ main(void)
 		cmocka_unit_test(of_two_that_join_each_other_one_gives_way),
 		cmocka_unit_test(when_two_pools_meet_the_higher_id_gives_way),
 		cmocka_unit_test(renamed_agent_is_found_by_all_its_names),
-		cmocka_unit_test(copied_id_is_noticed),
+		cmocka_unit_test(copied_disk_is_noticed),
+		cmocka_unit_test(copied_disk_with_the_name_is_noticed),
+		cmocka_unit_test(who_moved_under_a_new_name_is_no_clone),
+		cmocka_unit_test(restored_disk_begins_above_what_others_hold),
 		cmocka_unit_test(tags_that_do_not_fit_are_left_out),
 		cmocka_unit_test(same_id_at_a_new_address_is_taken_over),
 		cmocka_unit_test(dead_holder_of_a_name_gives_it_up),
@@ -627,6 +729,7 @@ main(void)
 		cmocka_unit_test(who_is_gone_for_days_is_reaped),
 		cmocka_unit_test(events_reach_everybody_once),
 		cmocka_unit_test(keys_are_installed_everywhere_and_packets_keep_their_size),
+		cmocka_unit_test(without_a_keyring_nobody_is_asked_for_keys),
 		cmocka_unit_test(query_without_an_answer_is_over),
 		cmocka_unit_test(tags_change_everywhere),
 		cmocka_unit_test(distances_are_learned),
