@@ -32,6 +32,7 @@ struct pool_check {
 		uint64_t services; /* that must stay */
 		nsec until;
 		bool *viewers;
+		unsigned *lives; /* of the viewers, then */
 	} * upgrades;
 	struct uuid *pruned;
 	size_t pruned_count, pruned_cap;
