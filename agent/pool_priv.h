@@ -215,6 +215,7 @@ void pool_who_restarts(struct pool *, const struct uuid *id, nsec grace); /* it 
 void pool_who_settle(struct pool *, struct who *); /* looks at its names again, tells what is new;
 						    * without any it is freed */
 void pool_who_belongs(struct pool *, struct named *, struct who *); /* NULL: to nobody */
+void pool_failed_as(struct pool *, enum spread_peer_state); /* spread has the failed so */
 void pool_whos_done(struct pool *);
 static inline bool
 named_alive(const struct named *n)

@@ -33,6 +33,8 @@
 #define SPREAD_COMPARE_STEP (10 * NSEC_MS) /* per peer: how newcomers' greetings are spread */
 #define SPREAD_SOON NSEC_SEC    /* the next repair after one that brought news */
 #define SPREAD_RESTART_MAX (10 * NSEC_MIN)
+#define SPREAD_SAID_MAX 32 /* words about restarts that are remembered */
+#define SPREAD_SAID_KEEP (2 * NSEC_SEC)
 
 struct spread_peer {
 	struct uuid id;
@@ -121,6 +123,12 @@ struct spread {
 
 	struct spread_sums sums;
 	nsec repair_at;
+
+	struct spread_said {
+		struct uuid by;
+		uint64_t ms;
+		nsec until;
+	} said[SPREAD_SAID_MAX];
 
 	uint64_t cloned; /* the last counter of ours that was told so */
 	uint64_t buried; /* told up to this counter */

@@ -5,17 +5,48 @@
  */
 #include "kv/spread_priv.h"
 
+/* Whether this very word was heard just now. `kept`: else it will be known from now on. */
+static bool
+spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms, bool *kept)
+{
+	struct spread_said *room = NULL;
+
+	for (size_t i = 0; i < SPREAD_SAID_MAX; i++) {
+		struct spread_said *said = &s->said[i];
+
+		if (said->until <= now.mono)
+			room = said;
+		else if (said->ms == ms && uuid_eq(&said->by, by))
+			return true;
+	}
+	if (room != NULL)
+		*room = (struct spread_said){ *by, ms, now.mono + SPREAD_SAID_KEEP };
+	*kept = room != NULL;
+	return false;
+}
+
+/* A peer's word is passed on at first sight, as it came: who says it does not stay to repeat it,
+ * and whoever missed it hides a host that is being upgraded. What could not be remembered is not
+ * passed on: it would go round for ever. */
 static bool
 spread_restarting_take(struct spread *s, struct now now, const struct uuid *sender,
     struct reader *r, struct str message)
 {
 	uint64_t ms = rd_varint(r);
 	struct spread_action *a;
+	bool pass = false;
 
-	(void)now;
-	(void)message;
 	if (!rd_ok(r))
 		return false;
+	if (spread_said(s, now, sender, ms, &pass))
+		return true;
+	pass = pass && spread_peer_find(s, sender) != NULL;
+	for (unsigned i = 0; pass && i < s->config.fanout; i++) {
+		const struct spread_peer *p = spread_peer_random(s, sender);
+
+		if (p != NULL)
+			spread_send(s, &p->id, message);
+	}
 	a = spread_emit(s, SPREAD_RESTARTS, sender, STR_NONE);
 	if (a != NULL)
 		a->span =
