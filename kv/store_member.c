@@ -79,7 +79,7 @@ store_member_for(struct store *s, struct now now, const struct uuid *id, struct 
 {
 	struct store_member *m = store_member_find(s, id);
 
-	if (m != NULL && m->owner == s->self)
+	if (m != NULL && m->owner != NULL && owner_is_writer(m->owner))
 		return NULL; /* nobody tells us what we wrote */
 	if (m != NULL && epoch.counter <= m->gone_at.counter)
 		return NULL;
