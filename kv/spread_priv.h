@@ -145,8 +145,8 @@ size_t spread_peer_at(const struct spread *, const struct uuid *); /* first not 
 struct spread_peer *spread_peer_find(struct spread *, const struct uuid *);
 struct spread_peer *spread_peer_random(struct spread *, const struct uuid *but); /* UP, or NULL */
 void spread_compare_at(struct spread *, struct spread_peer *, nsec);
-/* True when the owner is ourselves; then also what this epoch means for us is told. */
-bool spread_is_self(struct spread *, const struct uuid *owner, struct epoch);
+/* True when the owner is ourselves; then also what this epoch and number mean for us is told. */
+bool spread_is_self(struct spread *, const struct uuid *owner, struct epoch, uint64_t number);
 struct digest spread_held(const struct spread *, const struct uuid *owner); /* zeros: nothing */
 /* The owner's records were touched: when that was news here, it will be announced. */
 bool spread_noted(struct spread *, struct now, const struct digest *before, bool announce);

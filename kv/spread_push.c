@@ -336,7 +336,7 @@ group_take(
 	struct store_needs needs;
 	bool news;
 
-	if (spread_is_self(s, &g->owner, g->epoch))
+	if (spread_is_self(s, &g->owner, g->epoch, g->last))
 		return false;
 	store_push_run(s->store, now, &g->owner, g->epoch, g->after, g->records, &needs);
 	s->stats.applied_push += store_stats(s->store).applied - applied;

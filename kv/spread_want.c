@@ -408,7 +408,7 @@ spread_digest_take(
 	const struct spread_peer *p;
 	enum delta_verdict verdict;
 
-	if (spread_is_self(s, &d->owner, d->epoch))
+	if (spread_is_self(s, &d->owner, d->epoch, d->number))
 		return delta_compare(s->store, d);
 	if (d->number == 1 && d->exact)
 		baseline_label(s, now, d);
@@ -452,7 +452,7 @@ spread_want_take(struct spread *s, struct now now, const struct uuid *sender, st
 		return false;
 	spread_giving_begin(s, &g, sender);
 	while (rd_left(r) > 0 && digest_read(r, &d)) {
-		spread_is_self(s, &d.owner, d.epoch);
+		spread_is_self(s, &d.owner, d.epoch, d.number);
 		spread_giving_owner(s, &g, &d);
 	}
 	spread_giving_end(s, &g);
@@ -475,7 +475,7 @@ spread_range_take(struct spread *s, struct now now, const struct uuid *sender, s
 		return false;
 	what.epoch = range.epoch;
 	what.number = range.head;
-	if (spread_is_self(s, &what.owner, range.epoch))
+	if (spread_is_self(s, &what.owner, range.epoch, range.upto))
 		return true;
 	before = spread_held(s, &what.owner);
 	store_range(s->store, now, bytes, &needs, NULL);

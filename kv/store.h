@@ -26,6 +26,8 @@ struct store;
 struct store_config {
 	struct uuid self;      /* this agent */
 	struct uuid cluster;   /* the virtual owner of external records (RULES 4) */
+	bool cluster_writer;   /* we are who writes them: its epoch begins with ours, so that what others
+	                        * still hold of an earlier one does not come back */
 	struct epoch epoch;    /* this start's epoch, already synced to disk */
 	struct owner_limits limits;
 	uint64_t index_ceiling; /* the one on disk (index.h) */

@@ -173,6 +173,29 @@ a_later_epoch_of_ours_asks_for_a_new_one(void **unused)
 	net_free(net);
 }
 
+/* A forged or torn message made others hold a number of ours that we never gave: they would take
+ * what we say from now on for old. */
+static void
+a_number_we_never_gave_asks_for_a_new_epoch(void **unused)
+{
+	struct net *net = pool(2);
+	struct digest d;
+
+	(void)unused;
+	net_put(net, 0, "web", "80");
+	net_changed(net, 0);
+	net_run(net, NSEC_SEC);
+	d = spread_held(net->nodes[0].spread, &net->nodes[0].id);
+	say_digest(net, 0, &net->nodes[1].id, &d);
+	assert_int_equal(net->nodes[0].buried, 0);
+	d.number += 1000;
+	say_digest(net, 0, &net->nodes[1].id, &d);
+	say_digest(net, 0, &net->nodes[1].id, &d);
+	assert_int_equal(net->nodes[0].buried, 1);
+	assert_int_equal(net->nodes[0].buried_epoch, d.epoch.counter);
+	net_free(net);
+}
+
 static nsec
 certificate_left(const struct net *net, size_t node)
 {
@@ -445,6 +468,7 @@ main(void)
 		cmocka_unit_test(stopping_is_told_to_all),
 		cmocka_unit_test(another_nonce_under_our_counter_is_a_clone),
 		cmocka_unit_test(a_later_epoch_of_ours_asks_for_a_new_one),
+		cmocka_unit_test(a_number_we_never_gave_asks_for_a_new_epoch),
 		cmocka_unit_test(a_certificate_keeps_the_dead_away),
 		cmocka_unit_test(a_comparison_brings_the_certificate),
 		cmocka_unit_test(the_living_hear_of_their_death_when_they_speak),
