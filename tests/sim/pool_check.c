@@ -324,6 +324,8 @@ nobody_is_hidden(struct pool_check *c, size_t viewer)
 
 	if (!is_calm(c, viewer) || sim->net.now - c->weather < POOL_CALM || !net_whole(&sim->net))
 		return true;
+	if (!sim->hosts[viewer].ready)
+		return broken(c, "%s is not ready", host_name(c, viewer));
 	for (size_t j = 0; j < sim->config.hosts; j++) {
 		struct pool_member m;
 
