@@ -304,7 +304,8 @@ serf_state_members(const struct serf *s, struct arena *arena, struct serf_push_p
 		return;
 	while (serf_member_next(s, m.name, &m)) {
 		out->status[out->status_count++] = (struct serf_status){ m.name, m.ltime };
-		if (m.state == SERF_LEFT)
+		/* Not with the time of its new join: that leave would be newer than it. */
+		if (m.state == SERF_LEFT && !serf_members_find(s, m.name)->rejoins)
 			out->left[out->left_count++] = m.name;
 	}
 	TAILQ_FOREACH (i, &s->pruned, by_age) {

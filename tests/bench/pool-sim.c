@@ -344,6 +344,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: pool-sim [AGENTS [RECORDS [CHANGES]]]\n");
 		return 2;
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	config.hosts = agents;
 	config.framed = true;
 	b.sim = pool_sim_new(&config);
@@ -359,7 +360,6 @@ main(int argc, char **argv)
 	printf(
 	    "%zu agents with %zu records each (services on one in %d, else of an unknown kind)\n",
 	    agents, records, SAMPLE);
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	converge(&b);
 	changes(&b, records, count_max);
 	idle(&b);
