@@ -232,7 +232,7 @@ run_force_leave(struct run *run)
 	size_t i = run_any(run);
 	struct pool_member m;
 	struct str after = STR_NONE;
-	bool prune = one_in(run, 2), found = false;
+	bool prune = one_in(run, 2), found = false, lives = false;
 
 	if (!pool_sim_awake(run->sim, i))
 		return;
@@ -245,9 +245,10 @@ run_force_leave(struct run *run)
 	for (size_t j = 0; j < run->sim->config.hosts; j++)
 		if (uuid_eq(&run->sim->hosts[j].disk.id, &m.id)) {
 			pool_check_disturbed(&run->check, j);
-			if (prune && run->sim->hosts[j].pool == NULL)
-				pool_check_pruned(&run->check, &m.id);
+			lives = lives || run->sim->hosts[j].pool != NULL;
 		}
+	if (prune && !lives)
+		pool_check_pruned(&run->check, &m.id);
 	pool_sim_force_leave(run->sim, i, m.wire_name, prune);
 }
 
