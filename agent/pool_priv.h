@@ -39,6 +39,8 @@
 #define POOL_EPOCH_GAP NSEC_SEC         /* between new epochs of ours */
 #define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
 #define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
+#define POOL_PLACED 100                  /* round-trip times that place us in the network */
+#define POOL_PLACE_TOLD 4                /* from then on one ack in so many tells where */
 #define POOL_META_BYTES (16 * 1024)     /* memory for reading one member's tags */
 
 struct who;

@@ -46,8 +46,9 @@ swim_merge_interval(const struct swim *s)
 	return times * s->config.profile.pushpull_interval;
 }
 
-/* There was somebody whom gossip had not told us of; look again soon, then ever more rarely.
- * When many start at once, the first gossip of each reaches few. */
+/* There was somebody whom gossip had not told us of; look again soon, then ever more rarely, while
+ * nothing is new half as often as memberlist: each takes part in as many that others begin. When
+ * many start at once, the first gossip of each reaches few. */
 void
 swim_merge_unsettled(struct swim *s, nsec now)
 {
@@ -63,7 +64,7 @@ swim_merge_tick(struct swim *s, nsec now)
 
 	if (s->pushpull_next > now)
 		return;
-	s->merge_wait = nsec_min(2 * s->merge_wait, swim_merge_interval(s));
+	s->merge_wait = nsec_min(2 * s->merge_wait, 2 * swim_merge_interval(s));
 	s->pushpull_next = now + s->merge_wait;
 	if (!s->left && swim_table_pick(s, now, swim_merge_suits, NULL, &n, 1) == 1)
 		swim_merge_ask(s, n);

@@ -153,7 +153,7 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 	}
 	if (m == NULL)
 		m = store_member_add(s, id, MEMBER_GONE);
-	member_state_set(s, m, state == STORE_MEMBER_FAILED ? MEMBER_FAILED : MEMBER_ALIVE);
+	member_state_set(s, m, state == STORE_MEMBER_ALIVE ? MEMBER_ALIVE : MEMBER_FAILED);
 	member_times_set(s, m, NSEC_NEVER, m->gone_until);
 	catalog_agent_set(&step, m->owner,
 	    state == STORE_MEMBER_FAILED ? AGENT_FAILED

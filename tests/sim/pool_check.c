@@ -240,7 +240,9 @@ pool_check_upgrade(struct pool_check *c, size_t i)
 	u->until = NSEC_NEVER;
 	u->on = false;
 	for (size_t v = 0; v < sim->config.hosts; v++) {
-		u->viewers[v] = v != i && pool_sim_awake(sim, v) && pool_check_answers(sim, v, i) &&
+		u->viewers[v] = v != i && pool_sim_awake(sim, v) &&
+				sim->net.now - c->disturbed[v] > POOL_SETTLED &&
+				pool_check_answers(sim, v, i) &&
 				model_missing(u->services, node_of(sim, v, i)) == 0;
 		u->on = u->on || u->viewers[v];
 	}

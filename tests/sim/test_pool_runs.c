@@ -36,7 +36,7 @@ struct run {
 	struct rng rng;                           /* of the faults */
 	nsec resume_at[AGENTS], start_at[AGENTS]; /* 0: not */
 	nsec weather_until, calm_until;
-	bool bad_weather;
+	bool bad_weather, namesakes; /* namesakes: two are configured with one name */
 };
 
 /* A run. */
@@ -187,7 +187,9 @@ run_upgrade(struct run *run)
 	    !run->sim->hosts[i].baseline)
 		return;
 	pool_check_disturbed(&run->check, i);
-	if (!run->bad_weather && net_whole(&run->sim->net))
+	/* While it is down, its name on the wire may be another's, and then it is replaced. */
+	if (!run->bad_weather && net_whole(&run->sim->net) &&
+	    !(run->namesakes && (i == 1 || i == 2)))
 		pool_check_upgrade(&run->check, i);
 	pool_sim_stop(run->sim, i);
 	run->start_at[i] = run->sim->net.now + run_ms(run, 10000);
@@ -269,7 +271,7 @@ run_revive(struct run *run)
 		pool_sim_restore(run->sim, i);
 		break;
 	case 5:
-		if (from == i || !one_in(run, 2) || getenv("NOCLONE"))
+		if (from == i || !one_in(run, 2))
 			break;
 		pool_check_mixed(&run->check, i);
 		pool_check_mixed(&run->check, from);
@@ -445,6 +447,7 @@ run_config(struct run *run, struct pool_sim_config *config)
 	config->hosts = one_in(run, 4) ? 2 + rng_below(&run->rng, AGENTS - 1) : AGENTS;
 	config->silent_hosts = one_in(run, 3);
 	config->overhead = one_in(run, 2) ? 29 : 0;
+	config->framed = one_in(run, 8);
 	config->reap = one_in(run, 3) ? 15 * NSEC_SEC : 0;
 	config->tombstones_max = one_in(run, 2) ? 2 : 0;
 	config->trace = config->notes = getenv("TRACE") != NULL;
@@ -502,7 +505,8 @@ run_seed(uint64_t seed, struct figures *f)
 	run_config(&run, &config);
 	run.sim = pool_sim_new(&config);
 	pool_check_init(&run.check, run.sim);
-	if (config.hosts > 2 && one_in(&run, 8))
+	run.namesakes = config.hosts > 2 && one_in(&run, 8);
+	if (run.namesakes)
 		memcpy(run.sim->hosts[1].display, run.sim->hosts[2].display,
 		    sizeof run.sim->hosts[1].display);
 	for (size_t i = 0; i < config.hosts; i++)

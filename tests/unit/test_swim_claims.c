@@ -351,7 +351,7 @@ push_pull_is_rarer_in_larger_pools(void **unused)
 	static const struct {
 		unsigned members;
 		nsec interval;
-	} rows[] = { { 32, 30 }, { 33, 60 }, { 64, 60 }, { 65, 90 }, { 128, 90 }, { 129, 120 } };
+	} rows[] = { { 32, 60 }, { 33, 120 }, { 64, 120 }, { 65, 180 }, { 128, 180 }, { 129, 240 } };
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct swim_profile p = calm_profile();
@@ -371,12 +371,12 @@ push_pull_is_rarer_in_larger_pools(void **unused)
 			a.addr.bytes[3] = (uint8_t)(n % 200);
 			one_alive_as(o, a);
 		}
-		one_pass(o, 600 * NSEC_SEC); /* it takes a while to be regular */
+		one_pass(o, 720 * NSEC_SEC); /* it takes a while to be regular */
 		o->quiet = false;
-		one_pass(o, 3600 * NSEC_SEC);
+		one_pass(o, 7200 * NSEC_SEC);
 		for (struct str rest = buf_str(&o->told); rest.p != NULL;)
 			count += str_ends(str_cut(&rest, '\n'), STR("push/pull"));
-		assert_int_equal(count, 3600 / rows[i].interval);
+		assert_int_equal(count, 7200 / rows[i].interval);
 		one_free(o);
 	}
 }
