@@ -10,6 +10,7 @@
  *
  * Parts: a run; registrations; processes; disks; the network; the mix; one seed.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,16 +19,17 @@
 
 #define AGENTS 30
 #ifdef __SANITIZE_ADDRESS__
-#define SEEDS 2 /* each takes many times as long */
+#define SEEDS 3 /* each takes many times as long */
 #else
-#define SEEDS 6
+#define SEEDS 12
 #endif
 #define FAULTS (100 * NSEC_SEC)
 #define SHOWN_MAX (15 * NSEC_SEC)
 #define AGREED_MAX (75 * NSEC_SEC)
 #define STAYS (30 * NSEC_SEC)
-#define THINGS 6              /* services of a host that come and go */
-#define CALM_BYTES_MAX 1500.0 /* per agent and second, when all is said */
+#define THINGS 6               /* services of a host that come and go */
+#define HEAP_MAX (1024 * 1024) /* bytes of each host, agent or none, when all is said */
+#define CALM_BYTES_MAX 1500.0  /* per agent and second, when all is said */
 
 struct run {
 	uint64_t seed;
@@ -36,6 +38,7 @@ struct run {
 	struct rng rng;                           /* of the faults */
 	nsec resume_at[AGENTS], start_at[AGENTS]; /* 0: not */
 	nsec weather_until, calm_until;
+	size_t heap;                 /* in use before it began */
 	bool bad_weather, namesakes; /* namesakes: two are configured with one name */
 };
 
@@ -437,6 +440,7 @@ struct figures {
 	nsec shown_max, agreed_max;
 	double bytes_max; /* per agent and second, in the calm after */
 	uint64_t epochs, clones;
+	size_t heap_max;
 };
 
 static void
@@ -473,9 +477,18 @@ run_heal(struct run *run)
 	pool_sim_tell(run->sim, 0, "HEALED");
 }
 
+static size_t
+heap_used(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
 static void
 run_calm(struct run *run, struct figures *f)
 {
+	size_t heap;
 	uint64_t bytes;
 	double rate;
 	nsec end = run->sim->net.now + STAYS, half = run->sim->net.now + STAYS / 2;
@@ -492,6 +505,12 @@ run_calm(struct run *run, struct figures *f)
 		print_error("%.0f bytes per agent and second\n", rate);
 		run_fail(run, "the pool does not come to rest");
 	}
+	heap = (heap_used() - run->heap) / run->sim->config.hosts;
+	f->heap_max = heap > f->heap_max ? heap : f->heap_max;
+	if (heap > HEAP_MAX && !run->sim->config.trace) {
+		print_error("%zu bytes per agent\n", heap);
+		run_fail(run, "something grows");
+	}
 }
 
 static void
@@ -501,6 +520,7 @@ run_seed(uint64_t seed, struct figures *f)
 	struct pool_sim_config config;
 	nsec took;
 
+	run.heap = heap_used();
 	rng_init(&run.rng, seed * 2 + 1);
 	run_config(&run, &config);
 	run.sim = pool_sim_new(&config);
@@ -558,8 +578,8 @@ every_fault_heals(void **unused)
 		      "then %.0f bytes per agent and second at most\n",
 	    (unsigned long long)seeds, (double)f.shown_max / NSEC_SEC,
 	    (double)f.agreed_max / NSEC_SEC, f.bytes_max);
-	print_message("%llu new epochs, %llu new ids\n", (unsigned long long)f.epochs,
-	    (unsigned long long)f.clones);
+	print_message("%llu new epochs, %llu new ids; %zu kB of heap per host at most\n",
+	    (unsigned long long)f.epochs, (unsigned long long)f.clones, f.heap_max / 1000);
 }
 
 static void
