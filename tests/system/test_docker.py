@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import dns.exception
 import dns.rcode
 
 from harness import server_command, srv_key, wait_until
@@ -143,6 +144,30 @@ def test_killed_agent_finds_exactly_what_runs(docker, agents, tmp_path):
     wait_until("exactly what runs", lambda: set(a.services()) == want)
     assert len(a.get("/v1/catalog/service/web").json) == 3
     assert a.get("/v1/agent/self").json["Config"]["NodeID"] == me
+
+
+def test_a_starting_agent_never_says_that_nothing_runs(docker, agents, tmp_path):
+    """Before it has heard of the engine it answers SERVFAIL: nobody takes a restart for an end."""
+    docker.docker("run", "-d", "--name", "c1", "-p", "18080:80", "-e", "SERVICE_NAME=web", "web",
+                  *server_command())
+    flags = ("-data-dir", str(tmp_path / "data"), "-bind", "127.0.0.1", "-server", "-bootstrap")
+    a = agents(*flags, docker=docker.url, dev=False)
+    wait_until("web in DNS", lambda: in_dns(a, "web"))
+    for _ in range(5):
+        a.stop(signal.SIGKILL)
+        a.start(wait=False)
+        seen = []
+
+        def answered():
+            try:
+                seen.append(a.dns("web.service.consul", "SRV", timeout=0.2))
+            except (OSError, dns.exception.Timeout):
+                return False
+            return seen[-1].answer
+
+        wait_until("web in DNS again", answered, every=0)
+        assert {dns.rcode.to_text(r.rcode()) for r in seen} <= {"NOERROR", "SERVFAIL"}
+        assert all(r.answer for r in seen if r.rcode() == dns.rcode.NOERROR)
 
 
 def test_engine_away_and_back(docker, agents):
