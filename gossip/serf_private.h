@@ -23,7 +23,7 @@
 #define SERF_INTENT_KEEP (5 * NSEC_MIN)
 #define SERF_REAP (72 * NSEC_HOUR)
 #define SERF_RECONNECT (30 * NSEC_SEC)
-#define SERF_LEAVING_MAX (30 * NSEC_SEC) /* who is alive then did not leave */
+#define SERF_LEAVING_MAX (10 * NSEC_SEC) /* who is alive then did not leave: serf takes 6 s */
 #define SERF_ACTIONS_MAX (1u << 18)
 #define SERF_ACTION_BYTES (16 * 1024 * 1024)
 #define SERF_READ_BYTES (64 * 1024)           /* memory for reading one message */

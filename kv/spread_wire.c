@@ -7,7 +7,7 @@
 
 /* Whether this very word was heard just now. `kept`: else it will be known from now on. */
 static bool
-spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms, bool *kept)
+spread_said(struct spread *s, struct now now, const struct spread_said *word, bool *kept)
 {
 	struct spread_said *room = NULL;
 
@@ -16,11 +16,14 @@ spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms
 
 		if (said->until <= now.mono)
 			room = said;
-		else if (said->ms == ms && uuid_eq(&said->by, by))
+		else if (said->epoch == word->epoch && said->ms == word->ms &&
+			 uuid_eq(&said->by, &word->by))
 			return true;
 	}
-	if (room != NULL)
-		*room = (struct spread_said){ *by, ms, now.mono + SPREAD_SAID_KEEP };
+	if (room != NULL) {
+		*room = *word;
+		room->until = now.mono + SPREAD_SAID_KEEP;
+	}
 	*kept = room != NULL;
 	return false;
 }
@@ -32,13 +35,15 @@ static bool
 spread_restarting_take(struct spread *s, struct now now, const struct uuid *sender,
     struct reader *r, struct str message)
 {
-	uint64_t ms = rd_varint(r);
+	struct spread_said word = { .by = *sender };
 	struct spread_action *a;
 	bool pass = false;
 
+	word.ms = rd_varint(r);
+	word.epoch = rd_varint(r);
 	if (!rd_ok(r))
 		return false;
-	if (spread_said(s, now, sender, ms, &pass))
+	if (spread_said(s, now, &word, &pass))
 		return true;
 	pass = pass && spread_peer_find(s, sender) != NULL;
 	for (unsigned i = 0; pass && i < s->config.fanout; i++) {
@@ -49,8 +54,8 @@ spread_restarting_take(struct spread *s, struct now now, const struct uuid *send
 	}
 	a = spread_emit(s, SPREAD_RESTARTS, sender, STR_NONE);
 	if (a != NULL)
-		a->span =
-		    ms > SPREAD_RESTART_MAX / NSEC_MS ? SPREAD_RESTART_MAX : (nsec)ms * NSEC_MS;
+		a->span = word.ms > SPREAD_RESTART_MAX / NSEC_MS ? SPREAD_RESTART_MAX
+								 : (nsec)word.ms * NSEC_MS;
 	return true;
 }
 

@@ -289,6 +289,28 @@ word_of_an_upgrade_may_be_lost(void **unused)
 	story_end(s);
 }
 
+static void
+two_upgrades_in_a_row_are_not_seen(void **unused)
+{
+	(void)unused;
+	struct story *s = story_begin(10, 20);
+
+	for (int k = 0; k < 4; k++) {
+		pool_check_disturbed(&s->check, C);
+		pool_check_upgrade(&s->check, C);
+		pool_sim_stop(s->sim, C);
+		story_runs(s, 500 * NSEC_MS);
+		s->check.disturbed[C] = s->sim->net.now;
+		pool_sim_start(s->sim, C, 0);
+		story_runs(s, 500 * NSEC_MS);
+	}
+	pool_check_disturbed(&s->check, C);
+	pool_check_upgrade(&s->check, C);
+	pool_sim_stop(s->sim, C);
+	story_runs(s, 20 * NSEC_SEC);
+	story_end(s);
+}
+
 /* Who does not come back within the grace is hidden after all. */
 static void
 an_upgrade_that_never_ends_is_hidden(void **unused)
@@ -637,6 +659,7 @@ main(void)
 		cmocka_unit_test(twenty_blips_in_a_row),
 		cmocka_unit_test(two_against_three),
 		cmocka_unit_test(upgrades_are_not_seen),
+		cmocka_unit_test(two_upgrades_in_a_row_are_not_seen),
 		cmocka_unit_test(word_of_an_upgrade_may_be_lost),
 		cmocka_unit_test(an_upgrade_that_never_ends_is_hidden),
 		cmocka_unit_test(the_killed_are_hidden_soon),

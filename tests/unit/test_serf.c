@@ -253,7 +253,7 @@ who_is_alive_for_long_has_not_left(void **unused)
 	net_start(net, D, "node");
 	net_member_alive(net, A, D);
 	assert_string_equal(net_state(net, A, D), "leaving");
-	net_run(net, 29 * NSEC_SEC);
+	net_run(net, 9 * NSEC_SEC);
 	assert_string_equal(net_state(net, A, D), "leaving");
 	net_run(net, 2 * NSEC_SEC);
 	assert_string_equal(net_state(net, A, D), "alive");
