@@ -295,18 +295,15 @@ two_upgrades_in_a_row_are_not_seen(void **unused)
 	(void)unused;
 	struct story *s = story_begin(10, 20);
 
-	for (int k = 0; k < 4; k++) {
+	for (int k = 0; k < 2; k++) {
+		s->check.disturbed[C] = s->sim->net.now;
+		pool_sim_start(s->sim, C, 0);
+		story_runs(s, 500 * NSEC_MS);
 		pool_check_disturbed(&s->check, C);
 		pool_check_upgrade(&s->check, C);
 		pool_sim_stop(s->sim, C);
 		story_runs(s, 500 * NSEC_MS);
-		s->check.disturbed[C] = s->sim->net.now;
-		pool_sim_start(s->sim, C, 0);
-		story_runs(s, 500 * NSEC_MS);
 	}
-	pool_check_disturbed(&s->check, C);
-	pool_check_upgrade(&s->check, C);
-	pool_sim_stop(s->sim, C);
 	story_runs(s, 20 * NSEC_SEC);
 	story_end(s);
 }
