@@ -90,6 +90,21 @@ agent_baseline_end(struct agent *a, struct now now)
 	store_baseline_end(a->store, now);
 	log_info("agent", "baseline complete records=%zu",
 	    owner_count(store_owner(a->store, &a->identity.id)));
+	agent_ready_check(a);
+}
+
+/* Answers begin when both halves of them are there: what the pool knows (RULES 13), and what runs
+ * here, or that nobody can say so. */
+void
+agent_ready_check(struct agent *a)
+{
+	if (a->api.ready || a->pool == NULL || !pool_ready(a->pool) ||
+	    !(a->baseline_done || a->docker_away))
+		return;
+	a->api.ready = true;
+	dns_responder_ready(a->responder, true);
+	log_info("agent", "ready node=" STR_FMT " members=%zu", STR_ARG(a->options->node_name),
+	    pool_member_count(a->pool, SERF_ALIVE));
 }
 
 /* ---- time ---- */

@@ -40,6 +40,7 @@ agent_store_open(struct agent *a, struct now now, struct err *err)
 	struct store_config config = {
 		.limits = owner_limits_default,
 		.unknown_bytes_max = AGENT_UNKNOWN_BYTES_MAX,
+		.cluster_writer = a->options->server,
 	};
 	struct str folder = a->options->dev ? STR_NONE : a->options->data_dir;
 	int rc = identity_open(&a->identity, folder, err);

@@ -32,6 +32,7 @@ agent_docker_news(void *arg)
 			    "engine away, what is registered stays url=" STR_FMT ": " STR_FMT,
 			    STR_ARG(a->docker_endpoint.url), STR_ARG(news.text));
 			a->docker_away = true;
+			agent_ready_check(a);
 			break;
 		case DOCKER_NEWS_WARN:
 			log_warn("docker", STR_FMT, STR_ARG(news.text));

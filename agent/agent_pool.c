@@ -17,15 +17,6 @@
 /* ---- what the pool tells ---- */
 
 static void
-agent_ready(struct agent *a)
-{
-	a->api.ready = true;
-	dns_responder_ready(a->responder, true);
-	log_info("agent", "ready node=" STR_FMT " members=%zu", STR_ARG(a->options->node_name),
-	    pool_member_count(a->pool, SERF_ALIVE));
-}
-
-static void
 agent_member_told(struct agent *a, struct now now, const struct pool_action *told)
 {
 	const struct pool_member *m = &told->member;
@@ -120,7 +111,7 @@ agent_told(void *arg, const struct pool_action *told)
 		agent_keys_save(a);
 		break;
 	case POOL_READY:
-		agent_ready(a);
+		agent_ready_check(a);
 		break;
 	case POOL_EPOCH:
 		agent_epoch_begin(a, now, told->id);

@@ -76,6 +76,7 @@ struct agent {
 void agent_changed(struct agent *, struct now); /* after every step that changed something */
 void agent_api_changed(void *arg);              /* the same, once for many, after the step */
 void agent_baseline_end(struct agent *, struct now);
+void agent_ready_check(struct agent *); /* something that readiness waits for may be there now */
 void agent_ceiling(struct agent *, struct now);
 int agent_timers(struct agent *, struct now);
 int agent_signals(struct agent *, struct err *);

@@ -370,7 +370,9 @@ void
 pool_restarting(struct pool *p, struct now now)
 {
 	pool_begin(p, now);
+	pool_failed_as(p, SPREAD_DOUBTFUL); /* they may be back any moment, and would miss it */
 	spread_restarting(p->spread, now, p->config.restart_grace);
+	pool_failed_as(p, SPREAD_DOWN);
 	pool_end(p);
 }
 

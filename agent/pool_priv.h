@@ -39,6 +39,8 @@
 #define POOL_EPOCH_GAP NSEC_SEC         /* between new epochs of ours */
 #define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
 #define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
+#define POOL_PLACED 100                  /* round-trip times that place us in the network */
+#define POOL_PLACE_TOLD 4                /* from then on one ack in so many tells where */
 #define POOL_META_BYTES (16 * 1024)     /* memory for reading one member's tags */
 
 struct who;
@@ -215,6 +217,7 @@ void pool_who_restarts(struct pool *, const struct uuid *id, nsec grace); /* it 
 void pool_who_settle(struct pool *, struct who *); /* looks at its names again, tells what is new;
 						    * without any it is freed */
 void pool_who_belongs(struct pool *, struct named *, struct who *); /* NULL: to nobody */
+void pool_failed_as(struct pool *, enum spread_peer_state); /* spread has the failed so */
 void pool_whos_done(struct pool *);
 static inline bool
 named_alive(const struct named *n)

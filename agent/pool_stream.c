@@ -213,7 +213,14 @@ pool_merge(struct pool *p, const struct addr *from, bool join, const struct stre
 	/* SWIM's news first: an intent about a name that is not known yet only waits. */
 	while (pool_swim_drain(p))
 		;
-	return serf_state_merge(p->serf, p->now.mono, from, join, pp->user_state, err);
+	rc = serf_state_merge(p->serf, p->now.mono, from, join, pp->user_state, err);
+	/* Others may have found us first, and hold us for leaving by what they heard of our last
+	 * life. */
+	if (rc == 0 && (join || !p->joined)) {
+		p->joined = true;
+		serf_joined(p->serf, p->now.mono);
+	}
+	return rc;
 }
 
 /* What others ask. */
@@ -334,15 +341,10 @@ pool_pull_over(
 		pool_refusal(p, &s->addr);
 	if (rc < 0)
 		err_wrap(&err, "%s", at);
-	if (rc < 0 && !s->join) {
-		pool_log(p, LOG_LEVEL_DEBUG, "push/pull failed: %s", err.text);
-	} else if (s->join) {
-		if (rc == 0) {
-			p->joined = true;
-			serf_joined(p->serf, p->now.mono);
-		}
+	if (s->join)
 		pool_joined(p, s->id, rc == 0, rc < 0 ? str_of(err.text) : STR_NONE);
-	}
+	else if (rc < 0)
+		pool_log(p, LOG_LEVEL_DEBUG, "push/pull failed: %s", err.text);
 }
 
 static void

@@ -42,13 +42,19 @@ pool_welcome_check(
 	return rc;
 }
 
-/* Where we are in the network, told by our acks. */
+/* Where we are in the network, told by our acks. At first by each; once we have our place, and move
+ * but little, by some: it is most of what an idle agent's probes weigh. */
 void
 pool_payload_set(struct pool *p)
 {
+	uint64_t samples = coordinates_samples(p->coordinates);
 	uint8_t room[256];
 	struct writer w = wr_of(room, sizeof room);
 
+	if (samples > POOL_PLACED && rng_below(&p->rng, POOL_PLACE_TOLD) != 0) {
+		swim_payload_set(p->swim, STR_NONE);
+		return;
+	}
 	serf_coordinate_write(&w, coordinates_ours(p->coordinates));
 	if (!w.full)
 		swim_payload_set(p->swim, wr_done(&w));
@@ -59,11 +65,10 @@ pool_acked(struct pool *p, const struct swim_action *a)
 {
 	struct serf_coordinate theirs;
 
-	if (a->rtt <= 0 || a->rtt > COORDINATE_RTT_MAX ||
-	    serf_coordinate_read(a->bytes, &theirs, NULL) < 0)
-		return;
-	if (coordinates_observe(p->coordinates, a->peer_name, a->rtt, &theirs))
-		pool_payload_set(p);
+	if (a->rtt > 0 && a->rtt <= COORDINATE_RTT_MAX && a->bytes.n > 0 &&
+	    serf_coordinate_read(a->bytes, &theirs, NULL) == 0)
+		coordinates_observe(p->coordinates, a->peer_name, a->rtt, &theirs);
+	pool_payload_set(p);
 }
 
 static void

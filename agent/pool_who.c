@@ -225,6 +225,16 @@ pool_who_belongs(struct pool *p, struct named *n, struct who *who)
 }
 
 void
+pool_failed_as(struct pool *p, enum spread_peer_state state)
+{
+	struct who *who;
+
+	RB_FOREACH (who, whos, &p->whos)
+		if (who->word == PRESENCE_FAILED && who->peer == SPREAD_DOWN)
+			spread_peer(p->spread, p->now, &who->id, state);
+}
+
+void
 pool_whos_done(struct pool *p)
 {
 	struct who *who;

@@ -1,16 +1,12 @@
 /* dns/dns_io.c -- sockets for both transports, on each address. */
 #include "dns/dns_io.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bind_io.h"
 #include "base/mem.h"
 #include "dns/dns_tcp_io.h"
 #include "dns/dns_udp_io.h"
-
-#define BIND_TRIES 16 /* for a port that the system chooses and that must be free twice */
 
 struct dns_io {
 	struct dns_udp *udp;    /* owned */
@@ -31,86 +27,21 @@ wants_v6_only(const struct addr *at, const struct addr *all, size_t count)
 	return false;
 }
 
-/* A bound socket, or -1 with errno set. */
-static int
-bound_socket(int type, const struct addr *at, bool v6_only)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(at, &sa);
-	int fd = socket(sa.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1, only = v6_only, saved;
-
-	if (fd < 0)
-		return -1;
-	if ((type == SOCK_STREAM &&
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) ||
-	    (at->family == ADDR_V6 &&
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) ||
-	    bind(fd, (const struct sockaddr *)&sa, len) != 0) {
-		saved = errno;
-		(void)close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
-
-static bool
-socket_address(int fd, struct addr *out)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof sa;
-
-	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
-	       addr_from_sockaddr((const struct sockaddr *)&sa, out);
-}
-
-/* Both sockets on one port; with port 0 on one that happens to be free for both. */
-static int
-bind_pair(const struct addr *wanted, bool v6_only, struct addr *got, int fds[2], struct err *err)
-{
-	char text[ADDR_TEXT_MAX];
-	const char *what = "UDP";
-
-	for (int try = 0; try < BIND_TRIES; try++) {
-		*got = *wanted;
-		what = "UDP";
-		fds[0] = bound_socket(SOCK_DGRAM, got, v6_only);
-		if (fds[0] < 0)
-			break;
-		if (!socket_address(fds[0], got)) {
-			(void)close(fds[0]);
-			break;
-		}
-		what = "TCP";
-		fds[1] = bound_socket(SOCK_STREAM, got, v6_only);
-		if (fds[1] >= 0)
-			return 0;
-		int saved = errno;
-
-		(void)close(fds[0]);
-		errno = saved;
-		if (wanted->port != 0 || errno != EADDRINUSE)
-			break;
-	}
-	return err_errno(err, "dns: cannot listen on %s %s", what, addr_format(wanted, text));
-}
-
 static int
 listen_on(struct dns_io *io, const struct addr *wanted, bool v6_only, struct err *err)
 {
 	struct addr *got = &io->addresses[io->count];
-	int fds[2] = { -1, -1 };
+	int fds[BIND_SOCKETS];
 	int rc = bind_pair(wanted, v6_only, got, fds, err);
 
 	if (rc != 0)
-		return rc;
-	rc = dns_udp_add(io->udp, fds[0], got->family, err);
+		return err_wrap(err, "dns");
+	rc = dns_udp_add(io->udp, fds[BIND_UDP], got->family, err);
 	if (rc != 0) {
-		(void)close(fds[1]);
+		(void)close(fds[BIND_TCP]);
 		return rc;
 	}
-	rc = dns_tcp_add(io->tcp, fds[1], err);
+	rc = dns_tcp_add(io->tcp, fds[BIND_TCP], err);
 	if (rc != 0)
 		return rc;
 	io->count++;

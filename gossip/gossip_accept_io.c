@@ -53,7 +53,7 @@ on_in_writable(evutil_socket_t fd, short what, void *arg)
 	in_write(arg);
 }
 
-/* What memberlist says to a stream that it cannot read (WIRE.md 7), as it says it: in our mode. */
+/* What memberlist says to a stream that it cannot read, as it says it: in our mode. */
 static void
 in_refuse(struct gossip_stream *s, const char *why)
 {

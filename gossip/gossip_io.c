@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/bind_io.h"
 #include "base/mem.h"
 #include "gossip/gossip_private_io.h"
 
-#define BIND_TRIES 16 /* for a port that the system chooses and that must be free twice */
 #define RECEIVE_BUFFER (2 * 1024 * 1024) /* as real agents: a burst overruns the default */
 
 /* --- time and addresses --- */
@@ -125,71 +125,7 @@ gossip_complain(struct gossip_io *io, const struct addr *from, const char *what,
 	*s = (struct gossip_source){ .from = *from, .quiet_until = now + GOSSIP_QUIET };
 }
 
-/* --- binding --- */
-
-/* A bound socket, or -1 with errno set. "::" takes IPv4 too. */
-static int
-bound_socket(int type, const struct addr *at)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(at, &sa);
-	int fd = socket(sa.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1, only = !addr_is_any(at), saved;
-
-	if (fd < 0)
-		return -1;
-	if ((type == SOCK_STREAM &&
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) ||
-	    (at->family == ADDR_V6 &&
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) ||
-	    bind(fd, (const struct sockaddr *)&sa, len) != 0) {
-		saved = errno;
-		(void)close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
-
-static bool
-socket_address(int fd, struct addr *out)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof sa;
-
-	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
-	       addr_from_sockaddr((const struct sockaddr *)&sa, out);
-}
-
-/* Both sockets on one port; with port 0 on one that happens to be free for both. */
-static int
-bind_pair(const struct addr *wanted, struct addr *got, int fds[2], struct err *err)
-{
-	char text[ADDR_TEXT_MAX];
-	const char *what = "UDP";
-
-	for (int try = 0; try < BIND_TRIES; try++) {
-		int saved;
-
-		*got = *wanted;
-		what = "UDP";
-		fds[0] = bound_socket(SOCK_DGRAM, got);
-		if (fds[0] < 0)
-			break;
-		if (socket_address(fds[0], got)) {
-			what = "TCP";
-			fds[1] = bound_socket(SOCK_STREAM, got);
-			if (fds[1] >= 0)
-				return 0;
-		}
-		saved = errno;
-		(void)close(fds[0]);
-		errno = saved;
-		if (wanted->port != 0 || errno != EADDRINUSE)
-			break;
-	}
-	return err_errno(err, "gossip: cannot bind %s %s", what, addr_format(wanted, text));
-}
+/* --- sockets --- */
 
 /* Errors of packets sent earlier are asked for: a refusal is evidence. Fragments may be made on
  * the way, and never by what strangers claim about the path. */
@@ -217,7 +153,7 @@ int
 gossip_io_new(const struct gossip_io_config *config, struct gossip_io **out, struct err *err)
 {
 	struct gossip_io *io = mem_new(struct gossip_io);
-	int fds[2] = { -1, -1 };
+	int fds[BIND_SOCKETS] = { -1, -1 };
 	int rc;
 
 	io->config = *config;
@@ -230,18 +166,19 @@ gossip_io_new(const struct gossip_io_config *config, struct gossip_io **out, str
 	TAILQ_INIT(&io->waiting);
 	io->room = room_new();
 	rc = io->room == NULL ? err_errno(err, "gossip: room for reading") : 0;
-	if (rc == 0)
-		rc = bind_pair(&config->bind, &io->bound, fds, err);
+	if (rc == 0 &&
+	    bind_pair(&config->bind, !addr_is_any(&config->bind), &io->bound, fds, err) < 0)
+		rc = err_wrap(err, "gossip");
 	if (rc != 0)
 		goto out;
-	rc = udp_tune(fds[0], io->bound.family, err);
+	rc = udp_tune(fds[BIND_UDP], io->bound.family, err);
 	if (rc == 0) {
-		rc = gossip_udp_new(io, fds[0], err);
-		fds[0] = -1;
+		rc = gossip_udp_new(io, fds[BIND_UDP], err);
+		fds[BIND_UDP] = -1;
 	}
 	if (rc == 0) {
-		rc = gossip_accept_new(io, fds[1], err);
-		fds[1] = -1;
+		rc = gossip_accept_new(io, fds[BIND_TCP], err);
+		fds[BIND_TCP] = -1;
 	}
 	if (rc == 0)
 		rc = gossip_open_new(io, err);
@@ -250,10 +187,10 @@ gossip_io_new(const struct gossip_io_config *config, struct gossip_io **out, str
 	*out = io;
 	io = NULL;
 out:
-	if (fds[0] >= 0)
-		(void)close(fds[0]);
-	if (fds[1] >= 0)
-		(void)close(fds[1]);
+	if (fds[BIND_UDP] >= 0)
+		(void)close(fds[BIND_UDP]);
+	if (fds[BIND_TCP] >= 0)
+		(void)close(fds[BIND_TCP]);
 	gossip_io_free(io);
 	return rc;
 }

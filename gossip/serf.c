@@ -304,7 +304,8 @@ serf_state_members(const struct serf *s, struct arena *arena, struct serf_push_p
 		return;
 	while (serf_member_next(s, m.name, &m)) {
 		out->status[out->status_count++] = (struct serf_status){ m.name, m.ltime };
-		if (m.state == SERF_LEFT)
+		/* Not with the time of its new join: that leave would be newer than it. */
+		if (m.state == SERF_LEFT && !serf_members_find(s, m.name)->rejoins)
 			out->left[out->left_count++] = m.name;
 	}
 	TAILQ_FOREACH (i, &s->pruned, by_age) {
@@ -353,7 +354,9 @@ status_cmp(const void *a, const void *b)
 	    ((const struct serf_status *)a)->node, ((const struct serf_status *)b)->node);
 }
 
-/* Left members first, as leave intents that are newer by one, then all the others as joins. */
+/* Left members first, as leave intents that are newer by one, then all the others as joins. Unlike
+ * serf we do not believe them of who is alive: with one more at each telling such a leave outruns any
+ * join, and the member's next death would count as a leave. When it did leave, SWIM will say so. */
 static void
 serf_state_intents(struct serf *s, struct arena *arena, const struct serf_push_pull *p)
 {
@@ -370,12 +373,15 @@ serf_state_intents(struct serf *s, struct arena *arena, const struct serf_push_p
 			? NULL
 			: bsearch(&key, p->status, p->status_count, sizeof key, status_cmp);
 		uint64_t ltime = at == NULL ? 0 : at->ltime;
+		const struct member *m;
 		struct serf_intent in = { .ltime = ltime + (ltime < UINT64_MAX),
 			.node = p->left[i] };
 
 		if (at != NULL)
 			gone[at - p->status] = true;
-		serf_intent(s, &in, true);
+		m = serf_members_find(s, p->left[i]);
+		if (m != NULL && (m == s->self || m->m.state != SERF_ALIVE))
+			serf_intent(s, &in, true);
 	}
 	for (size_t i = 0; i < p->status_count; i++) {
 		struct serf_intent in = { .ltime = p->status[i].ltime, .node = p->status[i].node };

@@ -79,6 +79,7 @@ member_state(struct serf *s, struct member *m, enum serf_state state)
 	s->state_count[state]++;
 	m->m.state = state;
 	m->m.since = s->now;
+	m->rejoins = false;
 	if (state == SERF_LEAVING)
 		s->leaving_next = nsec_min(s->leaving_next, s->now + SERF_LEAVING_MAX);
 	if (member_list(s, state) != NULL)
@@ -256,6 +257,7 @@ serf_intent(struct serf *s, const struct serf_intent *in, bool leave)
 		return leave_intent(s, m, in);
 	m->m.ltime = in->ltime;
 	m->prune = false;
+	m->rejoins = member_list(s, m->m.state) != NULL;
 	if (m->m.state == SERF_LEAVING && !(m == s->self && s->leaving))
 		member_state(s, m, SERF_ALIVE);
 	return true;

@@ -40,6 +40,7 @@ struct member {
 	struct serf_member m;     /* name and meta point into the blobs */
 	struct blob *name, *meta;
 	bool prune; /* to be forgotten once it is gone */
+	bool rejoins; /* gone, and a newer join was heard: SWIM will follow */
 };
 RB_HEAD(members, member);
 TAILQ_HEAD(gone_list, member);

@@ -295,7 +295,7 @@ swim_gossip_touch(struct swim *s, nsec now)
 	if (n == NULL || s->left)
 		return;
 	s->stats.touches++;
-	swim_gossip_send(s, now, &n->addr, n, &m, 1, false);
+	swim_gossip_send(s, now, &n->addr, NULL, &m, 1, false); /* as to a stranger: without CRC */
 }
 
 /* When it was late, what it missed is not made up for. */

@@ -265,9 +265,11 @@ spread_sync(struct spread *s, struct now now, const struct uuid *peer)
 /* Owners. */
 
 bool
-spread_is_self(struct spread *s, const struct uuid *owner, struct epoch epoch)
+spread_is_self(struct spread *s, const struct uuid *owner, struct epoch epoch, uint64_t number)
 {
-	struct epoch ours = spread_held(s, &s->config.self).epoch;
+	struct digest held = spread_held(s, &s->config.self);
+	struct epoch ours = held.epoch;
+	bool ahead = epoch.counter > ours.counter && epoch.counter - ours.counter <= UINT32_MAX;
 	struct spread_action *a;
 
 	if (!uuid_eq(owner, &s->config.self))
@@ -279,9 +281,10 @@ spread_is_self(struct spread *s, const struct uuid *owner, struct epoch epoch)
 		if (a != NULL)
 			a->epoch = epoch.counter;
 	}
+	/* A number that we never gave: whoever holds it takes no smaller one of ours any more. */
+	ahead |= ours.counter > 0 && epoch_cmp(&epoch, &ours) == 0 && number > held.number;
 	/* Our disk was restored, or copied: what is said in this epoch would be old (RULES 1). */
-	if (epoch.counter > ours.counter && epoch.counter - ours.counter <= UINT32_MAX &&
-	    epoch.counter > s->buried) {
+	if (ahead && epoch.counter > s->buried) {
 		s->buried = epoch.counter;
 		a = spread_emit(s, SPREAD_BURIED, owner, STR_NONE);
 		if (a != NULL)

@@ -33,6 +33,8 @@
 #define SPREAD_COMPARE_STEP (10 * NSEC_MS) /* per peer: how newcomers' greetings are spread */
 #define SPREAD_SOON NSEC_SEC    /* the next repair after one that brought news */
 #define SPREAD_RESTART_MAX (10 * NSEC_MIN)
+#define SPREAD_SAID_MAX 32 /* words about restarts that are remembered */
+#define SPREAD_SAID_KEEP (2 * NSEC_SEC)
 
 struct spread_peer {
 	struct uuid id;
@@ -122,6 +124,12 @@ struct spread {
 	struct spread_sums sums;
 	nsec repair_at;
 
+	struct spread_said {
+		struct uuid by;
+		uint64_t ms;
+		nsec until;
+	} said[SPREAD_SAID_MAX];
+
 	uint64_t cloned; /* the last counter of ours that was told so */
 	uint64_t buried; /* told up to this counter */
 	struct spread_stats stats;
@@ -137,8 +145,8 @@ size_t spread_peer_at(const struct spread *, const struct uuid *); /* first not 
 struct spread_peer *spread_peer_find(struct spread *, const struct uuid *);
 struct spread_peer *spread_peer_random(struct spread *, const struct uuid *but); /* UP, or NULL */
 void spread_compare_at(struct spread *, struct spread_peer *, nsec);
-/* True when the owner is ourselves; then also what this epoch means for us is told. */
-bool spread_is_self(struct spread *, const struct uuid *owner, struct epoch);
+/* True when the owner is ourselves; then also what this epoch and number mean for us is told. */
+bool spread_is_self(struct spread *, const struct uuid *owner, struct epoch, uint64_t number);
 struct digest spread_held(const struct spread *, const struct uuid *owner); /* zeros: nothing */
 /* The owner's records were touched: when that was news here, it will be announced. */
 bool spread_noted(struct spread *, struct now, const struct digest *before, bool announce);
@@ -161,6 +169,7 @@ enum spread_message {
 	SPREAD_M_GIVE = 34,      /* ranges */
 	SPREAD_M_GIVEN = 35,     /* nothing */
 	SPREAD_M_STATE = 48,     /* push/pull: 64 times be64, certificates */
+	SPREAD_M_CERTIFICATES = 11, /* datagram: certificates */
 };
 #define SPREAD_HEAD 17          /* kind and sender's id */
 #define SPREAD_STOP SPREAD_HEAD /* where the stretch's end stands */
@@ -197,6 +206,9 @@ bool spread_range_next(struct reader *, struct str *out);
 void spread_certificates_write(struct spread *, struct now, struct buf *);
 bool spread_certificates_ok(struct reader *); /* passes over them */
 void spread_certificates_take(struct spread *, struct now, struct reader *);
+/* Somebody spoke of what a certificate keeps away: tells the owner, when it is there, or them. */
+void spread_certify(struct spread *, struct now, const struct uuid *to, const struct uuid *owner,
+    struct epoch);
 /* Into a buf, by the largest size it may have. */
 void spread_digest_add(struct buf *, const struct digest *);
 

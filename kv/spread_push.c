@@ -336,11 +336,13 @@ group_take(
 	struct store_needs needs;
 	bool news;
 
-	if (spread_is_self(s, &g->owner, g->epoch))
+	if (spread_is_self(s, &g->owner, g->epoch, g->last))
 		return false;
 	store_push_run(s->store, now, &g->owner, g->epoch, g->after, g->records, &needs);
 	s->stats.applied_push += store_stats(s->store).applied - applied;
 	news = spread_noted(s, now, &before, true);
+	if (!news)
+		spread_certify(s, now, sender, &g->owner, g->epoch);
 	if (needs.range)
 		spread_want(s, now, sender, &what, false);
 	return news;

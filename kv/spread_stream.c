@@ -429,7 +429,7 @@ lacks_write(struct spread *s, const struct uuid *sender, struct reader theirs, s
 		enum delta_verdict verdict;
 		struct digest have;
 
-		if (spread_is_self(s, &d.owner, d.epoch))
+		if (spread_is_self(s, &d.owner, d.epoch, d.number))
 			continue;
 		verdict = delta_compare(s->store, &d);
 		if (verdict != DELTA_BEHIND &&

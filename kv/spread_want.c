@@ -408,11 +408,13 @@ spread_digest_take(
 	const struct spread_peer *p;
 	enum delta_verdict verdict;
 
-	if (spread_is_self(s, &d->owner, d->epoch))
+	if (spread_is_self(s, &d->owner, d->epoch, d->number))
 		return delta_compare(s->store, d);
 	if (d->number == 1 && d->exact)
 		baseline_label(s, now, d);
 	verdict = delta_compare(s->store, d);
+	if (verdict == DELTA_EVEN)
+		spread_certify(s, now, sender, &d->owner, d->epoch);
 	if (verdict == DELTA_BEHIND)
 		spread_want(s, now, sender, d, false);
 	if (verdict == DELTA_DIFFERS) {
@@ -450,7 +452,7 @@ spread_want_take(struct spread *s, struct now now, const struct uuid *sender, st
 		return false;
 	spread_giving_begin(s, &g, sender);
 	while (rd_left(r) > 0 && digest_read(r, &d)) {
-		spread_is_self(s, &d.owner, d.epoch);
+		spread_is_self(s, &d.owner, d.epoch, d.number);
 		spread_giving_owner(s, &g, &d);
 	}
 	spread_giving_end(s, &g);
@@ -473,12 +475,14 @@ spread_range_take(struct spread *s, struct now now, const struct uuid *sender, s
 		return false;
 	what.epoch = range.epoch;
 	what.number = range.head;
-	if (spread_is_self(s, &what.owner, range.epoch))
+	if (spread_is_self(s, &what.owner, range.epoch, range.upto))
 		return true;
 	before = spread_held(s, &what.owner);
 	store_range(s->store, now, bytes, &needs, NULL);
 	s->stats.applied_repair += store_stats(s->store).applied - applied;
 	news = spread_noted(s, now, &before, via != SPREAD_FIRST);
+	if (!news && via == SPREAD_DATAGRAM)
+		spread_certify(s, now, sender, &what.owner, what.epoch);
 	w = want_find(s, &what.owner);
 	if (w != NULL) {
 		w->whole &= !(range.after == 0 && range.upto == range.head);

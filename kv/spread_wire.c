@@ -5,21 +5,66 @@
  */
 #include "kv/spread_priv.h"
 
+/* Whether this very word was heard just now. `kept`: else it will be known from now on. */
+static bool
+spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms, bool *kept)
+{
+	struct spread_said *room = NULL;
+
+	for (size_t i = 0; i < SPREAD_SAID_MAX; i++) {
+		struct spread_said *said = &s->said[i];
+
+		if (said->until <= now.mono)
+			room = said;
+		else if (said->ms == ms && uuid_eq(&said->by, by))
+			return true;
+	}
+	if (room != NULL)
+		*room = (struct spread_said){ *by, ms, now.mono + SPREAD_SAID_KEEP };
+	*kept = room != NULL;
+	return false;
+}
+
+/* A peer's word is passed on at first sight, as it came: who says it does not stay to repeat it,
+ * and whoever missed it hides a host that is being upgraded. What could not be remembered is not
+ * passed on: it would go round for ever. */
 static bool
 spread_restarting_take(struct spread *s, struct now now, const struct uuid *sender,
     struct reader *r, struct str message)
 {
 	uint64_t ms = rd_varint(r);
 	struct spread_action *a;
+	bool pass = false;
 
-	(void)now;
-	(void)message;
 	if (!rd_ok(r))
 		return false;
+	if (spread_said(s, now, sender, ms, &pass))
+		return true;
+	pass = pass && spread_peer_find(s, sender) != NULL;
+	for (unsigned i = 0; pass && i < s->config.fanout; i++) {
+		const struct spread_peer *p = spread_peer_random(s, sender);
+
+		if (p != NULL)
+			spread_send(s, &p->id, message);
+	}
 	a = spread_emit(s, SPREAD_RESTARTS, sender, STR_NONE);
 	if (a != NULL)
 		a->span =
 		    ms > SPREAD_RESTART_MAX / NSEC_MS ? SPREAD_RESTART_MAX : (nsec)ms * NSEC_MS;
+	return true;
+}
+
+static bool
+spread_certificates_message_take(struct spread *s, struct now now, const struct uuid *sender,
+    struct reader *r, struct str message)
+{
+	struct reader ahead = *r;
+
+	(void)sender;
+	(void)message;
+	if (!spread_certificates_ok(&ahead))
+		return false;
+	spread_certificates_take(s, now, r);
 	return true;
 }
 
@@ -34,6 +79,7 @@ static const struct spread_kind kinds[] = {
 	{ SPREAD_M_BUCKETS, spread_buckets_take },
 	{ SPREAD_M_DIGESTS, spread_digests_take },
 	{ SPREAD_M_RESTARTING, spread_restarting_take },
+	{ SPREAD_M_CERTIFICATES, spread_certificates_message_take },
 };
 
 const struct spread_kind *
@@ -209,6 +255,31 @@ certificate_count(const struct spread *s, struct now now)
 
 #define CERTIFICATE_MAX (16 + 10 + 8 + 10)
 
+static void
+certificate_write(struct writer *w, const struct store_certificate *c)
+{
+	spread_id_write(w, &c->id);
+	spread_epoch_write(w, &c->epoch);
+	wr_varint(w, (uint64_t)(c->left / NSEC_SEC));
+}
+
+void
+spread_certify(struct spread *s, struct now now, const struct uuid *to, const struct uuid *owner,
+    struct epoch epoch)
+{
+	const struct spread_peer *p = spread_peer_find(s, owner);
+	struct store_certificate c;
+	struct writer w;
+
+	if (!store_certificate_of(s->store, now, owner, &c) || c.epoch.counter < epoch.counter ||
+	    c.left < SPREAD_CERTIFICATE_LEFT_MIN)
+		return;
+	w = spread_begin(s, SPREAD_M_CERTIFICATES);
+	wr_varint(&w, 1);
+	certificate_write(&w, &c);
+	spread_send(s, p != NULL && p->state == SPREAD_UP ? owner : to, wr_done(&w));
+}
+
 void
 spread_certificates_write(struct spread *s, struct now now, struct buf *out)
 {
@@ -231,9 +302,7 @@ spread_certificates_write(struct spread *s, struct now now, struct buf *out)
 			skip--;
 			continue;
 		}
-		spread_id_write(&w, &c.id);
-		spread_epoch_write(&w, &c.epoch);
-		wr_varint(&w, (uint64_t)(c.left / NSEC_SEC));
+		certificate_write(&w, &c);
 		left--;
 	}
 	buf_commit(out, w.pos);

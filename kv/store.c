@@ -1,8 +1,8 @@
 /* kv/store.c -- the store: life, reading, and what this agent writes itself.
  *
  * Parts: members; life; single writes; packed writes; external records with what hangs on them;
- * masks. What others are told is in store_news.c, what comes from them in store_remote.c. Every call
- * that changes records makes one catalog step, so all it does carries one index.
+ * masks. What others are told is in store_news.c, what comes from them in store_remote.c. Every
+ * call that changes records makes one catalog step, so all it does carries one index.
  */
 #include "kv/store.h"
 
@@ -89,6 +89,8 @@ store_new(const struct store_config *config, struct now now)
 	s->cluster = store_member_add(s, &config->cluster, MEMBER_ALIVE)->owner;
 	s->catalog = catalog_new(s->watches, &s->index);
 	owner_epoch_begin(s->self, config->epoch);
+	if (config->cluster_writer)
+		owner_epoch_begin(s->cluster, config->epoch);
 	step = catalog_step(s->catalog, now.wall_ms);
 	catalog_cluster_add(&step, s->cluster);
 	catalog_agent_set(&step, s->self, AGENT_ALIVE);
@@ -154,6 +156,14 @@ baseline_told(struct store *s, struct owner *o, struct store_news *news)
 	owner_baseline_end(o);
 	*news = (struct store_news){ 1, SIZE_MAX, true, owner_digest(o).hash };
 	s->version++;
+}
+
+static void
+baselines_told(struct store *s)
+{
+	baseline_told(s, s->self, &s->self_news);
+	if (owner_is_writer(s->cluster))
+		baseline_told(s, s->cluster, &s->cluster_news);
 }
 
 /* The owner to write as; NULL: it is not ours. An agent that never writes external records stays
@@ -237,9 +247,7 @@ store_baseline_end(struct store *s, struct now now)
 	if (!s->baseline)
 		return;
 	s->baseline = false;
-	baseline_told(s, s->self, &s->self_news);
-	if (owner_is_writer(s->cluster))
-		baseline_told(s, s->cluster, &s->cluster_news);
+	baselines_told(s);
 }
 
 void
@@ -250,9 +258,13 @@ store_epoch_begin(struct store *s, struct now now, struct epoch epoch)
 	s->config.epoch = epoch;
 	owner_epoch_begin(s->self, epoch);
 	s->self_news = (struct store_news){ 0 };
+	if (owner_is_writer(s->cluster)) {
+		owner_epoch_begin(s->cluster, epoch);
+		s->cluster_news = (struct store_news){ 0 };
+	}
 	s->version++;
 	if (!s->baseline)
-		baseline_told(s, s->self, &s->self_news);
+		baselines_told(s);
 	catalog_epoch_changed(&step, &s->config.self);
 }
 

@@ -26,6 +26,8 @@ struct store;
 struct store_config {
 	struct uuid self;      /* this agent */
 	struct uuid cluster;   /* the virtual owner of external records (RULES 4) */
+	bool cluster_writer;   /* we are who writes them: its epoch begins with ours, so that what others
+	                        * still hold of an earlier one does not come back */
 	struct epoch epoch;    /* this start's epoch, already synced to disk */
 	struct owner_limits limits;
 	uint64_t index_ceiling; /* the one on disk (index.h) */
@@ -107,9 +109,11 @@ struct store_certificate {
 /* In order of id; *cursor starts at 0 and is good until the store changes. */
 bool store_certificate_next(
     const struct store *, struct now, size_t *cursor, struct store_certificate *out);
+bool store_certificate_of(
+    const struct store *, struct now, const struct uuid *, struct store_certificate *out);
 /* Another agent's. One that is known keeps the end it has, so none is renewed by going round.
- * A member keeps what it shows: membership says who lives, and who hears of its own death begins
- * a new epoch. True: it is ours, at or above our epoch. */
+ * Records of a failed member that it speaks of go; who lives, by what membership says, keeps them
+ * until it hears of its own death and begins a new epoch. True: it is ours, at or above our epoch. */
 bool store_certificate(struct store *, struct now, const struct store_certificate *);
 
 /* From other agents. `needs` tells what to ask the sender for, if anything. */

@@ -79,7 +79,7 @@ store_member_for(struct store *s, struct now now, const struct uuid *id, struct 
 {
 	struct store_member *m = store_member_find(s, id);
 
-	if (m != NULL && m->owner == s->self)
+	if (m != NULL && m->owner != NULL && owner_is_writer(m->owner))
 		return NULL; /* nobody tells us what we wrote */
 	if (m != NULL && epoch.counter <= m->gone_at.counter)
 		return NULL;
@@ -115,6 +115,28 @@ member_gone(
 	member_drop(s, m, gone_at, certificate_until);
 }
 
+/* Whoever does not live, and whose records a certificate speaks of, is forgotten here as it was
+ * where the certificate comes from. Whoever lives, by what membership says, shows what it has until
+ * it hears of its own death and begins anew. */
+static void
+member_bury(struct store *s, struct catalog_step *step, struct store_member *m)
+{
+	uint64_t counter = m->owner == NULL ? 0 : owner_digest(m->owner).epoch.counter;
+
+	if (m->state == MEMBER_ALIVE || counter == 0 || counter > m->gone_at.counter)
+		return;
+	if (m->state == MEMBER_UNKNOWN) {
+		s->stats.unknown_dropped += owner_count(m->owner);
+		member_drop(s, m, m->gone_at, m->gone_until);
+		return;
+	}
+	catalog_agent_drop(step, &m->id);
+	owner_free(m->owner);
+	m->owner = owner_new(&m->id, &s->config.limits);
+	catalog_agent_set(step, m->owner, AGENT_FAILED);
+	s->version++;
+}
+
 void
 store_member(struct store *s, struct now now, const struct uuid *id, enum store_member_state state,
     nsec certificate_until)
@@ -131,12 +153,13 @@ store_member(struct store *s, struct now now, const struct uuid *id, enum store_
 	}
 	if (m == NULL)
 		m = store_member_add(s, id, MEMBER_GONE);
-	member_state_set(s, m, state == STORE_MEMBER_FAILED ? MEMBER_FAILED : MEMBER_ALIVE);
+	member_state_set(s, m, state == STORE_MEMBER_ALIVE ? MEMBER_ALIVE : MEMBER_FAILED);
 	member_times_set(s, m, NSEC_NEVER, m->gone_until);
 	catalog_agent_set(&step, m->owner,
 	    state == STORE_MEMBER_FAILED ? AGENT_FAILED
 	    : state == STORE_MEMBER_KEPT ? AGENT_KEPT
 					 : AGENT_ALIVE);
+	member_bury(s, &step, m);
 }
 
 void
@@ -161,6 +184,22 @@ store_cluster(struct store *s, struct now now, const struct uuid *id, bool shown
 
 /* Certificates. */
 
+static bool
+certificate_of(const struct store_member *m, struct now now, struct store_certificate *out)
+{
+	if (m == NULL || m->gone_at.counter == 0 || m->gone_until <= now.mono)
+		return false;
+	*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
+	return true;
+}
+
+bool
+store_certificate_of(
+    const struct store *s, struct now now, const struct uuid *id, struct store_certificate *out)
+{
+	return certificate_of(store_member_find(s, id), now, out);
+}
+
 bool
 store_certificate_next(
     const struct store *s, struct now now, size_t *cursor, struct store_certificate *out)
@@ -169,10 +208,8 @@ store_certificate_next(
 
 	while ((m = store_member_next(s, m)) != NULL) {
 		*cursor = (uintptr_t)m;
-		if (m->gone_at.counter == 0 || m->gone_until <= now.mono)
-			continue;
-		*out = (struct store_certificate){ m->id, m->gone_at, m->gone_until - now.mono };
-		return true;
+		if (certificate_of(m, now, out))
+			return true;
 	}
 	return false;
 }
@@ -180,6 +217,7 @@ store_certificate_next(
 bool
 store_certificate(struct store *s, struct now now, const struct store_certificate *c)
 {
+	struct catalog_step step = catalog_step(s->catalog, now.wall_ms);
 	struct store_member *m = store_member_find(s, &c->id);
 	nsec left = nsec_min(c->left, STORE_CERTIFICATE_SPAN);
 
@@ -199,15 +237,10 @@ store_certificate(struct store *s, struct now now, const struct store_certificat
 	}
 	if (m == NULL)
 		m = store_member_add(s, &c->id, MEMBER_GONE);
-	if (m->state == MEMBER_UNKNOWN &&
-	    owner_digest(m->owner).epoch.counter <= c->epoch.counter) {
-		s->stats.unknown_dropped += owner_count(m->owner);
-		member_drop(s, m, c->epoch, now.mono + left);
-		return false;
-	}
 	m->gone_at = c->epoch;
 	member_times_set(s, m, m->until, now.mono + left);
 	s->version++;
+	member_bury(s, &step, m);
 	return false;
 }
 

@@ -6,7 +6,8 @@
  * Every agent holds all records of all others: 50 million at 1,000 x 50. So most agents publish
  * small records of a kind that nobody knows, which are stored, hashed and passed on like any other
  * but not indexed; one agent in twenty publishes services. Bytes are those of messages, both of
- * datagrams and streams, without headers of UDP, TCP and IP.
+ * datagrams and streams, compressed as in the field, with the headers of IP and UDP; a TCP
+ * connection is reckoned with CONNECTION bytes of headers.
  *
  * Parts: what is sent; reaching everybody; the figures.
  */
@@ -18,7 +19,9 @@
 #include "gossip/frame.h"
 #include "tests/sim/pool_check.h"
 
-#define SAMPLE 20 /* every so many'th agent publishes services */
+#define HEADERS 28     /* bytes of IPv4 and UDP */
+#define CONNECTION 520 /* ten packets of 52: handshake, request, answer, end, and their acks */
+#define SAMPLE 20      /* every so many'th agent publishes services */
 #define GIVE_UP (300 * NSEC_SEC)
 #define SETTLE (60 * NSEC_SEC)
 #define IDLE (180 * NSEC_SEC)
@@ -53,7 +56,9 @@ static const char *const sent_names[SENTS] = {
 
 struct bench {
 	struct pool_sim *sim;
-	uint64_t bytes[SENTS], count[SENTS];
+	double bytes[SENTS];
+	uint64_t count[SENTS];
+	double share; /* length on the wire, of the datagram being counted, beside its own */
 	/* of the change under way */
 	size_t origin, left;
 	uint64_t number;
@@ -67,7 +72,7 @@ struct bench {
 static void
 count(struct bench *b, enum sent what, size_t bytes)
 {
-	b->bytes[what] += bytes;
+	b->bytes[what] += (double)bytes * b->share;
 	b->count[what]++;
 }
 
@@ -111,7 +116,24 @@ count_message(struct bench *b, struct str m)
 }
 
 static void
-on_sent(struct pool_sim *sim, size_t from, struct str bytes, bool stream)
+count_stream(struct bench *b, struct str bytes)
+{
+	static const struct frame_config framed = { .compress = true };
+	struct stream_in *in = stream_in_new(&framed, false);
+	struct stream_request request;
+	enum sent what = OTHER;
+
+	b->share = 1;
+	if (stream_in_feed(in, bytes, &request, NULL) == 1)
+		what = request.type == WIRE_PUSH_PULL ? PUSH_PULL
+		       : request.type == WIRE_USER    ? CATALOG_STREAM
+						      : OTHER;
+	count(b, what, bytes.n + CONNECTION / 2);
+	stream_in_free(in);
+}
+
+static void
+on_sent(struct pool_sim *sim, size_t from, struct str bytes, size_t n, bool stream)
 {
 	struct bench *b = sim->arg;
 	struct frame_walk walk;
@@ -121,13 +143,10 @@ on_sent(struct pool_sim *sim, size_t from, struct str bytes, bool stream)
 
 	(void)from;
 	if (stream) {
-		count(b,
-		    (uint8_t)bytes.p[0] == WIRE_PUSH_PULL ? PUSH_PULL
-		    : (uint8_t)bytes.p[0] == WIRE_USER    ? CATALOG_STREAM
-							  : OTHER,
-		    bytes.n);
+		count_stream(b, bytes);
 		return;
 	}
+	b->share = (double)(n + HEADERS) / (double)bytes.n;
 	arena_init(&arena, 64 * 1024);
 	frame_walk_init(&walk, &arena, bytes);
 	while (frame_walk_next(&walk, &message)) {
@@ -298,7 +317,7 @@ idle(struct bench *b)
 	cpu_start = cpu();
 	pool_sim_run(b->sim, IDLE);
 	for (int i = 0; i < SENTS; i++)
-		all += (double)b->bytes[i];
+		all += b->bytes[i];
 	printf(
 	    "idle: %.0f B/s sent per agent; %.2f datagrams and %.3f streams per s; %.0f us of CPU "
 	    "per s\n",
@@ -307,8 +326,8 @@ idle(struct bench *b)
 	for (int i = 0; i < SENTS; i++)
 		if (b->count[i] != 0)
 			printf("    %-32s %8.1f B/s  %7.3f per s  %7.0f B each\n", sent_names[i],
-			    (double)b->bytes[i] / span, (double)b->count[i] / span,
-			    (double)b->bytes[i] / (double)b->count[i]);
+			    b->bytes[i] / span, (double)b->count[i] / span,
+			    b->bytes[i] / (double)b->count[i]);
 }
 
 int
@@ -325,7 +344,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: pool-sim [AGENTS [RECORDS [CHANGES]]]\n");
 		return 2;
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	config.hosts = agents;
+	config.framed = true;
 	b.sim = pool_sim_new(&config);
 	b.has = calloc(agents, 1);
 	if (b.has == NULL)
@@ -339,7 +360,6 @@ main(int argc, char **argv)
 	printf(
 	    "%zu agents with %zu records each (services on one in %d, else of an unknown kind)\n",
 	    agents, records, SAMPLE);
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	converge(&b);
 	changes(&b, records, count_max);
 	idle(&b);

@@ -51,6 +51,7 @@ pool_check_init(struct pool_check *c, struct pool_sim *sim)
 	for (size_t i = 0; i < n; i++) {
 		c->disturbed[i] = sim->net.now;
 		c->upgrades[i].viewers = mem_zalloc(n * sizeof *c->upgrades[i].viewers);
+		c->upgrades[i].lives = mem_zalloc(n * sizeof *c->upgrades[i].lives);
 	}
 	sim->arg = c;
 	sim->on_drained = pool_check_drained;
@@ -60,8 +61,10 @@ void
 pool_check_done(struct pool_check *c)
 {
 	c->sim->on_drained = NULL;
-	for (size_t i = 0; i < c->sim->config.hosts; i++)
+	for (size_t i = 0; i < c->sim->config.hosts; i++) {
 		free(c->upgrades[i].viewers);
+		free(c->upgrades[i].lives);
+	}
 	free(c->disturbed);
 	free(c->seen);
 	free(c->seen_life);
@@ -228,6 +231,8 @@ versions_rise(struct pool_check *c, size_t viewer)
 	return true;
 }
 
+static bool shows(const struct pool_check *, size_t i, size_t j, bool settled, struct buf *why);
+
 /* Upgrades: a viewer that showed all of a host shows it until it is back, and then on. */
 
 void
@@ -240,10 +245,25 @@ pool_check_upgrade(struct pool_check *c, size_t i)
 	u->until = NSEC_NEVER;
 	u->on = false;
 	for (size_t v = 0; v < sim->config.hosts; v++) {
-		u->viewers[v] = v != i && pool_sim_awake(sim, v) && pool_check_answers(sim, v, i) &&
+		u->viewers[v] = v != i && !c->mixed[i] && pool_sim_awake(sim, v) &&
+				sim->net.now - c->disturbed[v] > POOL_SETTLED &&
+				shows(c, i, v, false, NULL) && pool_check_answers(sim, v, i) &&
 				model_missing(u->services, node_of(sim, v, i)) == 0;
+		u->lives[v] = sim->hosts[v].life;
 		u->on = u->on || u->viewers[v];
 	}
+}
+
+static bool
+upgrade_hidden(struct pool_check *c, size_t v, size_t i)
+{
+	const struct catalog_node *node = node_of(c->sim, v, i);
+	struct pool_member m = { 0 };
+
+	pool_member_by_id(c->sim->hosts[v].pool, &c->sim->hosts[i].disk.id, &m);
+	return broken(c, "%s hides %s, which is being upgraded: %s, its node %s", host_name(c, v),
+	    host_name(c, i), serf_state_name(m.state),
+	    node == NULL ? "is not there" : "is critical");
 }
 
 static bool
@@ -261,10 +281,11 @@ upgrade_holds(struct pool_check *c, size_t i)
 	for (size_t v = 0; u->on && v < sim->config.hosts; v++) {
 		if (!u->viewers[v])
 			continue;
-		if (!pool_check_answers(sim, v, i))
-			return broken(c, "%s hides %s, which is being upgraded", host_name(c, v),
-			    host_name(c, i));
-		if (model_missing(u->services, node_of(sim, v, i)) != 0)
+		if (sim->hosts[v].life != u->lives[v]) /* it is another process by now */
+			u->viewers[v] = false;
+		else if (!pool_check_answers(sim, v, i))
+			return upgrade_hidden(c, v, i);
+		else if (model_missing(u->services, node_of(sim, v, i)) != 0)
 			return broken(c, "%s misses services of %s, which is being upgraded",
 			    host_name(c, v), host_name(c, i));
 	}
@@ -303,6 +324,8 @@ nobody_is_hidden(struct pool_check *c, size_t viewer)
 
 	if (!is_calm(c, viewer) || sim->net.now - c->weather < POOL_CALM || !net_whole(&sim->net))
 		return true;
+	if (!sim->hosts[viewer].ready)
+		return broken(c, "%s is not ready", host_name(c, viewer));
 	for (size_t j = 0; j < sim->config.hosts; j++) {
 		struct pool_member m;
 

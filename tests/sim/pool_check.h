@@ -2,9 +2,10 @@
  *
  * All the time (pool_check_now()): equal (owner, epoch, number) means equal hash; no agent goes
  * back to an older version of a thing; datagrams keep the budget and tables their size; what a
- * host that is being upgraded offers misses from no catalog; in calm weather a node that lives is
- * hidden by nobody. When the network has healed: pool_check_agreed() within a bound, and then
- * pool_check_catalogs(): every catalog is the union of what runs on live hosts.
+ * host that is being upgraded offers misses from no catalog; in calm weather an agent becomes
+ * ready, and one that lives is hidden by nobody. When the network has healed: pool_check_agreed()
+ * within a bound, and then pool_check_catalogs(): every catalog is the union of what runs on live
+ * hosts.
  *
  * A broken invariant is told in `broken`; the first one counts.
  */
@@ -14,6 +15,7 @@
 #include "tests/sim/pool_sim.h"
 
 #define POOL_CALM (20 * NSEC_SEC)      /* undisturbed for so long, nobody is hidden */
+#define POOL_SETTLED (3 * NSEC_SEC)    /* who is there for so long knows of stops */
 #define POOL_DIP_AFTER (20 * NSEC_SEC) /* how long after its return an upgraded host is watched */
 
 struct pool_check {
@@ -31,6 +33,7 @@ struct pool_check {
 		uint64_t services; /* that must stay */
 		nsec until;
 		bool *viewers;
+		unsigned *lives; /* of the viewers, then */
 	} * upgrades;
 	struct uuid *pruned;
 	size_t pruned_count, pruned_cap;

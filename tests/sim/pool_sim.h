@@ -29,7 +29,8 @@ struct pool_sim_config {
 	unsigned loss, twice;
 	bool silent_hosts; /* a dead process is met with silence, not refusal */
 	bool trace, notes; /* notes: SWIM's debug lines too */
-	size_t overhead;   /* of a datagram's framing */
+	bool framed;       /* datagrams and streams are compressed, as in the field */
+	size_t overhead;   /* of encryption, which is not there: the budget knows of it */
 	struct swim_profile profile;
 	nsec reap;             /* 0: as in the field, 72 h */
 	nsec restart_grace;    /* 0: 30 s */
@@ -82,9 +83,9 @@ struct pool_sim {
 	unsigned dry_count;
 	uint64_t datagrams, datagram_bytes, streams, stream_bytes, lost, refused;
 	uint64_t over_budget, over_streams, epochs, clones, joined, join_failed;
-	/* Called for each datagram on its way out, and for each stream's request and answer; may
-	 * be NULL. */
-	void (*on_sent)(struct pool_sim *, size_t from, struct str message, bool stream);
+	/* Called for each datagram on its way out (before it is framed), and for each stream's
+	 * request and answer (framed), with its length on the wire; may be NULL. */
+	void (*on_sent)(struct pool_sim *, size_t from, struct str message, size_t n, bool stream);
 	void (*on_drained)(struct pool_sim *, size_t i); /* after each step of an agent */
 	void *arg;
 };

@@ -15,7 +15,13 @@
 #define WALK_MAX (64 * 1024)
 #define STREAM_MAX ((size_t)64 << 20)
 
-static const struct frame_config plain = { 0 };
+static const struct frame_config *
+framing(const struct pool_sim *sim)
+{
+	static const struct frame_config plain, compressed = { .compress = true };
+
+	return sim->config.framed ? &compressed : &plain;
+}
 
 /* Datagrams. */
 
@@ -39,25 +45,45 @@ is_dry(struct pool_sim *sim, size_t from)
 	return true;
 }
 
-void
-pool_sim_send(struct pool_sim *sim, size_t from, const struct pool_action *a)
+static void
+datagram_deliver(struct pool_sim *sim, size_t from, const struct addr *addr, struct str bytes)
 {
-	size_t to = pool_sim_at(sim, &a->addr);
+	size_t to = pool_sim_at(sim, addr);
 
-	sim->datagrams++;
-	sim->datagram_bytes += a->bytes.n + sim->config.overhead;
-	if (a->bytes.n + sim->config.overhead > WIRE_PACKET_BUDGET)
-		sim->over_budget++;
-	if (sim->on_sent != NULL)
-		sim->on_sent(sim, from, a->bytes, false);
 	if (is_dry(sim, from) || to == SIZE_MAX || !net_open(&sim->net, from, to) ||
 	    net_chance(&sim->net, sim->net.loss)) {
 		sim->lost++;
 		return;
 	}
-	datagram_post(sim, from, to, a->bytes);
+	datagram_post(sim, from, to, bytes);
 	if (net_chance(&sim->net, sim->net.twice))
-		datagram_post(sim, from, to, a->bytes);
+		datagram_post(sim, from, to, bytes);
+}
+
+void
+pool_sim_send(struct pool_sim *sim, size_t from, const struct pool_action *a)
+{
+	struct str bytes = a->bytes;
+	struct buf sealed;
+
+	buf_init(&sealed, WIRE_PACKET_MAX);
+	if (sim->config.framed) {
+		struct err err = { 0 };
+
+		if (frame_seal(framing(sim), a->bytes, a->crc, &sealed, &err) < 0) {
+			fprintf(stderr, "frame_seal: %s\n", err.text);
+			abort();
+		}
+		bytes = buf_str(&sealed);
+	}
+	sim->datagrams++;
+	sim->datagram_bytes += bytes.n + sim->config.overhead;
+	if (a->bytes.n + sim->config.overhead > WIRE_PACKET_BUDGET)
+		sim->over_budget++;
+	if (sim->on_sent != NULL)
+		sim->on_sent(sim, from, a->bytes, bytes.n + sim->config.overhead, false);
+	datagram_deliver(sim, from, &a->addr, bytes);
+	buf_done(&sealed);
 }
 
 void
@@ -83,10 +109,12 @@ datagram_arrives(struct pool_sim *sim, const struct pool_event *e)
 	struct pool_host *host = &sim->hosts[e->to];
 	struct frame_walk walk;
 	struct arena arena;
-	struct str message;
+	struct str opened = e->bytes, message;
 
 	arena_init(&arena, WALK_MAX);
-	frame_walk_init(&walk, &arena, e->bytes);
+	if (sim->config.framed && frame_open(framing(sim), &arena, e->bytes, &opened, NULL) < 0)
+		abort();
+	frame_walk_init(&walk, &arena, opened);
 	while (frame_walk_next(&walk, &message))
 		pool_input(host->pool, pool_sim_now(sim, e->to), &e->addr, message);
 	arena_done(&arena);
@@ -154,13 +182,13 @@ stream_bytes(struct pool_sim *sim, size_t from, const struct stream_request *req
 	struct err err = { 0 };
 
 	buf_init(&bytes, STREAM_MAX);
-	if (stream_write(&plain, request, answer, &bytes, &err) != 0) {
+	if (stream_write(framing(sim), request, answer, &bytes, &err) != 0) {
 		fprintf(stderr, "stream_write: %s\n", err.text);
 		abort();
 	}
 	sim->stream_bytes += bytes.n;
 	if (sim->on_sent != NULL)
-		sim->on_sent(sim, from, buf_str(&bytes), true);
+		sim->on_sent(sim, from, buf_str(&bytes), bytes.n, true);
 	return buf_str(&bytes);
 }
 
@@ -225,7 +253,7 @@ stream_answered(struct pool_sim *sim, const struct pool_event *e)
 	if (s == NULL)
 		return;
 	stream_close(host, s);
-	in = stream_in_new(&plain, true);
+	in = stream_in_new(framing(sim), true);
 	whole = e->bytes.n > 0 && stream_in_feed(in, e->bytes, &answer, &err) == 1;
 	pool_stream_end(
 	    host->pool, pool_sim_now(sim, e->to), e->stream, false, whole ? &answer : NULL);
@@ -251,7 +279,7 @@ stream_connect(struct pool_sim *sim, const struct pool_event *e)
 static void
 stream_requested(struct pool_sim *sim, const struct pool_event *e)
 {
-	struct stream_in *in = stream_in_new(&plain, false);
+	struct stream_in *in = stream_in_new(framing(sim), false);
 	struct stream_request request, answer = { 0 };
 	struct pool_event *back;
 	struct arena arena;

@@ -3,8 +3,10 @@ from there when it ends."""
 import json
 import os
 import signal
+import socket
 import time
 
+import dns.message
 import dns.rcode
 
 from harness import server_command, srv_key, wait_until
@@ -145,6 +147,39 @@ def test_killed_agent_finds_exactly_what_runs(docker, agents, tmp_path):
     assert a.get("/v1/agent/self").json["Config"]["NodeID"] == me
 
 
+def poll_until_answered(port, name, seconds=20):
+    """Every response to one SRV question after the other, up to the first with an answer. A
+    connected socket hears at once that nobody listens yet."""
+    seen, end = [], time.monotonic() + seconds
+    query = dns.message.make_query(name, "SRV").to_wire()
+    while not (seen and seen[-1].answer):
+        assert time.monotonic() < end, seen[-1:]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.05)
+            s.connect(("127.0.0.1", port))
+            try:
+                s.send(query)
+                seen.append(dns.message.from_wire(s.recv(4096)))
+            except OSError:
+                pass
+    return seen
+
+
+def test_a_starting_agent_never_says_that_nothing_runs(docker, agents, tmp_path):
+    """Before it has heard of the engine it answers SERVFAIL: nobody takes a restart for an end."""
+    docker.docker("run", "-d", "--name", "c1", "-p", "18080:80", "-e", "SERVICE_NAME=web", "web",
+                  *server_command())
+    flags = ("-data-dir", str(tmp_path / "data"), "-bind", "127.0.0.1", "-server", "-bootstrap")
+    a = agents(*flags, docker=docker.url, dev=False)
+    wait_until("web in DNS", lambda: in_dns(a, "web"))
+    for _ in range(5):
+        a.stop(signal.SIGKILL)
+        a.start(wait=False)
+        seen = poll_until_answered(a.dns_port, "web.service.consul")
+        assert {dns.rcode.to_text(r.rcode()) for r in seen} <= {"NOERROR", "SERVFAIL"}
+        assert all(r.answer for r in seen if r.rcode() == dns.rcode.NOERROR)
+
+
 def test_engine_away_and_back(docker, agents):
     a = agents(docker=docker.url)
     docker.docker("run", "-d", "--name", "e1", "-p", "18088:80", "web", *server_command())
@@ -162,11 +197,11 @@ def test_engine_away_and_back(docker, agents):
 
 def test_no_engine_yet(docker, agents, tmp_path):
     """An agent that started before the engine finds it when it comes."""
-    socket = docker.run + "/later.sock"
-    a = agents(docker="unix://" + socket)
+    later = docker.run + "/later.sock"
+    a = agents(docker="unix://" + later)
     docker.docker("run", "-d", "--name", "l1", "-p", "18090:80", "web", *server_command())
     assert a.services() == {}
-    os.link(docker.socket, socket)
+    os.link(docker.socket, later)
     wait_until("found", lambda: "n1:l1:80" in a.services(), 30)
 
 

@@ -12,7 +12,7 @@ from pool_harness import ALIVE, FAILED, LEFT, Pool, loopback, new_key
 STATUS = {"alive": ALIVE, "failed": FAILED, "left": LEFT}
 
 # What serf says of serf as well: of its own end by SIGTERM; where somebody comes back under the
-# name of the dead (it must refute what the pool holds of it, WIRE.md 15); when a pool without keys
+# name of the dead (it must refute what the pool holds of it); when a pool without keys
 # is asked for its keys.
 UNAVOIDABLE = (r"Shutdown without a Leave", r"Refuting a (suspect|dead) message \(from: ",
                r"Keyring is empty \(encryption not enabled\)")

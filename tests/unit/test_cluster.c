@@ -57,6 +57,40 @@ port_of(struct fix *f, const char *node)
 	return s == NULL ? 0 : s->info.port;
 }
 
+/* What we registered once, deregistered since, and others still hold. */
+static void
+our_own_external_records_do_not_come_back(void **unused)
+{
+	struct fix f = fix_new();
+	struct store *before = server_new(&f, &high);
+	struct store_config config = {
+		.self = { { 100, high.b[0] } },
+		.cluster = high,
+		.cluster_writer = true,
+		.epoch = { 2, 6 },
+		.limits = owner_limits_default,
+	};
+	struct store *after = store_new(&config, f.now);
+	struct store_needs needs;
+	struct buf b;
+
+	(void)unused;
+	store_baseline_end(after, f.now);
+	server_put(&f, before, &high, "printer", 631);
+	buf_init(&b, 1024 * 1024);
+	delta_range(store_owner(before, &high), 0, 1000000, &b);
+	store_range(after, f.now, buf_str(&b), &needs, NULL);
+	assert_false(needs.range);
+	assert_null(catalog_node_find(store_catalog(after), STR("printer")));
+	store_epoch_begin(after, f.now, (struct epoch){ 9, 9 });
+	assert_int_equal(owner_digest(store_owner(after, &high)).epoch.counter, 9);
+	assert_int_equal(owner_digest(store_owner(after, &high)).number, 1);
+	buf_done(&b);
+	store_free(after);
+	store_free(before);
+	store_free(f.store);
+}
+
 static void
 records_of_another_cluster_show_while_somebody_speaks_of_it(void **unused)
 {
@@ -187,6 +221,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(our_own_external_records_do_not_come_back),
 		cmocka_unit_test(records_of_another_cluster_show_while_somebody_speaks_of_it),
 		cmocka_unit_test(of_two_clusters_the_lower_id_shows),
 		cmocka_unit_test(external_records_on_an_agents_node),

@@ -851,12 +851,12 @@ freed_in_the_middle(void **state)
 	struct world *w = *state;
 	struct side *a, *b;
 	struct addr dead = dead_address(SOCK_DGRAM, "127.0.0.3");
-	char *large = mem_alloc(5 * MIB);
+	char *large = mem_alloc(MIB);
 	int fd;
 
 	two_sides(w, &a, &b);
-	a->out = push_pull(noise(large, 5 * MIB));
-	for (uint64_t i = 0; i < 200; i++)
+	a->out = push_pull(noise(large, MIB));
+	for (uint64_t i = 0; i < 80; i++)
 		side_open(a, i, &b->at, true, SOON);
 	fd = client(&a->at, SOCK_STREAM, NULL);
 	client_send(w, fd, STR("\x06\x83"));

@@ -283,6 +283,27 @@ a_join_is_newer_than_the_leave_as_others_tell_it(void **unused)
 	assert_string_equal(net_state(net, D, B), "alive");
 }
 
+/* Its join was heard, SWIM has not said yet that it is back: what is told of it is no leave. */
+static void
+who_is_about_to_be_back_is_not_told_as_left(void **unused)
+{
+	struct serf_message join = { .type = SERF_JOIN, .u.intent = { 40, STR("b"), false } };
+
+	(void)unused;
+	serf_leave(net->nodes[B].serf, net->now);
+	net_drain(net, B);
+	net_run(net, 10 * NSEC_SEC);
+	assert_string_equal(net_state(net, A, B), "left");
+	net->cut[A][C] = net->cut[C][A] = true;
+	net_start(net, B, "node");
+	net_member_alive(net, C, B);
+	net_give(net, A, &join);
+	net_give(net, C, &join);
+	assert_string_equal(net_state(net, A, B), "left");
+	net_push_pull(net, A, C, false);
+	assert_string_equal(net_state(net, C, B), "alive");
+}
+
 static void
 tables_are_bounded(void **unused)
 {
@@ -513,6 +534,7 @@ main(void)
 		STORY(intents_wait_for_unknown_members),
 		STORY(who_is_alive_for_long_has_not_left),
 		STORY(a_join_is_newer_than_the_leave_as_others_tell_it),
+		STORY(who_is_about_to_be_back_is_not_told_as_left),
 		STORY(tables_are_bounded),
 		STORY(the_gone_are_tried_again_and_reaped_after_three_days),
 		STORY(new_name_is_a_new_member),

@@ -173,6 +173,38 @@ a_later_epoch_of_ours_asks_for_a_new_one(void **unused)
 	net_free(net);
 }
 
+/* A forged or torn message made others hold a number of ours that we never gave: they would take
+ * what we say from now on for old. */
+static void
+a_number_we_never_gave_asks_for_a_new_epoch(void **unused)
+{
+	struct net *net = pool(2);
+	struct digest d;
+
+	(void)unused;
+	net_put(net, 0, "web", "80");
+	net_changed(net, 0);
+	net_run(net, NSEC_SEC);
+	d = spread_held(net->nodes[0].spread, &net->nodes[0].id);
+	say_digest(net, 0, &net->nodes[1].id, &d);
+	assert_int_equal(net->nodes[0].buried, 0);
+	d.number += 1000;
+	say_digest(net, 0, &net->nodes[1].id, &d);
+	say_digest(net, 0, &net->nodes[1].id, &d);
+	assert_int_equal(net->nodes[0].buried, 1);
+	assert_int_equal(net->nodes[0].buried_epoch, d.epoch.counter);
+	net_free(net);
+}
+
+static nsec
+certificate_left(const struct net *net, size_t node)
+{
+	struct store_certificate c;
+	size_t cursor = 0;
+
+	return store_certificate_next(net->nodes[node].store, net->now, &cursor, &c) ? c.left : 0;
+}
+
 static void
 exchange_states(struct net *net, size_t from, size_t to)
 {
@@ -201,15 +233,62 @@ a_certificate_keeps_the_dead_away(void **unused)
 		net_part(net, i, 3, STORE_MEMBER_GONE);
 	net_part(net, 2, 3, STORE_MEMBER_FAILED);
 	assert_string_equal(net_get(net, 0, 3, "web"), "");
-	net_run(net, 30 * NSEC_SEC);
 	assert_string_equal(net_get(net, 2, 3, "web"), "80");
+	exchange_states(net, 0, 2);
+	assert_string_equal(net_get(net, 2, 3, "web"), "");
+	assert_int_equal(certificate_left(net, 2) / NSEC_MIN, 60);
+	net_run(net, 30 * NSEC_SEC);
 	assert_null(store_owner(net->nodes[0].store, &net->nodes[3].id));
 	assert_null(store_owner(net->nodes[1].store, &net->nodes[3].id));
-	/* It hears of the certificate: it shows what it has while it is a member, and tells nobody.
-	 */
-	exchange_states(net, 0, 2);
 	assert_false(store_digest_of(net->nodes[2].store, &net->nodes[3].id, &d));
 	assert_true(net_equal(net));
+	net_free(net);
+}
+
+/* Whoever compares with one that holds a certificate is told at once, without push/pull. */
+static void
+a_comparison_brings_the_certificate(void **unused)
+{
+	struct net *net = pool(4);
+
+	(void)unused;
+	net_put(net, 3, "web", "80");
+	net_changed(net, 3);
+	net_run(net, NSEC_SEC);
+	net_stop(net, 3);
+	net_part(net, 0, 2, STORE_MEMBER_FAILED);
+	net_part(net, 1, 2, STORE_MEMBER_FAILED);
+	net_part(net, 2, 3, STORE_MEMBER_FAILED);
+	net_cut(net, 0, 2, true);
+	net_cut(net, 1, 2, true);
+	for (size_t i = 0; i < 2; i++)
+		net_part(net, i, 3, STORE_MEMBER_GONE);
+	net_run(net, 10 * NSEC_SEC);
+	assert_string_equal(net_get(net, 2, 3, "web"), "80");
+	for (size_t i = 0; i < 2; i++) {
+		net_cut(net, i, 2, false);
+		net_meet(net, i, 2);
+	}
+	net_run(net, NSEC_SEC);
+	assert_string_equal(net_get(net, 2, 3, "web"), "");
+	assert_true(net_equal(net));
+	net_free(net);
+}
+
+/* Who was pruned and lives hears it as soon as it says anything. */
+static void
+the_living_hear_of_their_death_when_they_speak(void **unused)
+{
+	struct net *net = pool(3);
+
+	(void)unused;
+	net_part(net, 0, 2, STORE_MEMBER_GONE);
+	net_meet(net, 0, 2);
+	assert_int_equal(net->nodes[2].buried, 0);
+	net_put(net, 2, "web", "80");
+	net_changed(net, 2);
+	net_run(net, 10 * NSEC_MS);
+	assert_int_equal(net->nodes[2].buried, 1);
 	net_free(net);
 }
 
@@ -225,9 +304,8 @@ who_hears_of_its_death_begins_anew(void **unused)
 	net_part(net, 0, 2, STORE_MEMBER_GONE);
 	assert_string_equal(net_get(net, 0, 2, "web"), "");
 	net_meet(net, 0, 2);
-	net_run(net, NSEC_SEC);
-	assert_string_equal(net_get(net, 0, 2, "web"), "");
 	exchange_states(net, 0, 2);
+	assert_string_equal(net_get(net, 0, 2, "web"), "");
 	assert_int_equal(net->nodes[2].buried, 1);
 	assert_int_equal(net->nodes[2].buried_epoch, 1);
 	exchange_states(net, 0, 2);
@@ -238,15 +316,6 @@ who_hears_of_its_death_begins_anew(void **unused)
 	assert_string_equal(net_get(net, 0, 2, "web"), "80");
 	assert_string_equal(net_get(net, 1, 2, "web"), "80");
 	net_free(net);
-}
-
-static nsec
-certificate_left(const struct net *net, size_t node)
-{
-	struct store_certificate c;
-	size_t cursor = 0;
-
-	return store_certificate_next(net->nodes[node].store, net->now, &cursor, &c) ? c.left : 0;
 }
 
 static void
@@ -399,7 +468,10 @@ main(void)
 		cmocka_unit_test(stopping_is_told_to_all),
 		cmocka_unit_test(another_nonce_under_our_counter_is_a_clone),
 		cmocka_unit_test(a_later_epoch_of_ours_asks_for_a_new_one),
+		cmocka_unit_test(a_number_we_never_gave_asks_for_a_new_epoch),
 		cmocka_unit_test(a_certificate_keeps_the_dead_away),
+		cmocka_unit_test(a_comparison_brings_the_certificate),
+		cmocka_unit_test(the_living_hear_of_their_death_when_they_speak),
 		cmocka_unit_test(who_hears_of_its_death_begins_anew),
 		cmocka_unit_test(a_certificate_is_not_renewed_by_going_round),
 		cmocka_unit_test(every_truncation_of_every_message_is_dropped),
