@@ -355,8 +355,9 @@ status_cmp(const void *a, const void *b)
 }
 
 /* Left members first, as leave intents that are newer by one, then all the others as joins. Unlike
- * serf we do not believe them of who is alive: with one more at each telling such a leave outruns any
- * join, and the member's next death would count as a leave. When it did leave, SWIM will say so. */
+ * serf we do not believe them of who is alive: with one more at each telling such a leave outruns
+ * any join, and the member's next death would count as a leave. When it did leave, SWIM will say
+ * so. */
 static void
 serf_state_intents(struct serf *s, struct arena *arena, const struct serf_push_pull *p)
 {

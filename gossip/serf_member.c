@@ -340,7 +340,8 @@ serf_joined(struct serf *s, nsec now)
 	serf_begin(s, now);
 	s->leaving = false;
 	s->leave_until = NSEC_NEVER;
-	/* Those who left are passed on with a time that is newer by one: a join must be newer yet. */
+	/* Those who left are passed on with a time that is newer by one: a join must be newer yet.
+	 */
 	serf_witness(s, &s->clock.member, s->clock.member);
 	serf_intent_announce(s, false, s->self->m.name, false, 0);
 }
@@ -490,8 +491,7 @@ leaving_ends(struct serf *s)
 		if (m->m.state != SERF_LEAVING || m == s->self)
 			continue;
 		if (m->m.since + SERF_LEAVING_MAX > s->now)
-			s->leaving_next =
-			    nsec_min(s->leaving_next, m->m.since + SERF_LEAVING_MAX);
+			s->leaving_next = nsec_min(s->leaving_next, m->m.since + SERF_LEAVING_MAX);
 		else
 			member_state(s, m, SERF_ALIVE);
 	}

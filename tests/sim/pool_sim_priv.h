@@ -48,6 +48,10 @@ void pool_sim_open(struct pool_sim *, size_t from, const struct pool_action *);
 void pool_sim_net_event(struct pool_sim *, struct pool_event *); /* its process runs */
 void pool_sim_refuse(struct pool_sim *, const struct pool_event *);
 
+/* An agent in time. */
 void pool_sim_drain(struct pool_sim *, size_t i);
+void pool_host_join(struct pool_sim *, size_t i);                  /* somebody, when it is time */
+void pool_host_epoch(struct pool_sim *, size_t i, uint64_t above); /* the next one, on its disk */
+void pool_inbox_clear(struct pool_host *);
 
 #endif

@@ -1,137 +1,9 @@
-/* Stories of whole agents: what DESIGN.md and issue 3 promise, each by hand. See pool_sim.h. */
+/* Stories of whole agents: what DESIGN.md and issue 3 promise, each by hand. See story.h; those of
+ * disks and names are in test_pool_disks.c. */
 #include <stdlib.h>
 
-#include "tests/sim/pool_check.h"
+#include "tests/sim/story.h"
 #include "tests/unit/test.h"
-
-enum { A, B, C, D, E };
-
-struct story {
-	struct pool_sim *sim;
-	struct pool_check check;
-};
-
-static void
-story_fail(struct story *s, const char *what)
-{
-	struct buf why;
-
-	buf_init(&why, 1 << 20);
-	if (s->sim->config.trace)
-		fprintf(stderr, STR_FMT, STR_ARG(pool_sim_trace(s->sim)));
-	pool_check_agreed(&s->check, &why);
-	print_error("%s at %.3f s: %s\n" STR_FMT "\n", what,
-	    (double)(s->sim->net.now - POOL_SIM_EPOCH) / NSEC_SEC, s->check.broken,
-	    STR_ARG(str_head(buf_str(&why), why.n < 2000 ? why.n : 2000)));
-	buf_done(&why);
-	fail();
-}
-
-static void
-story_run(struct story *s, nsec span)
-{
-	pool_sim_run(s->sim, span);
-	if (!pool_check_now(&s->check))
-		story_fail(s, "broken");
-}
-
-static void
-story_runs(struct story *s, nsec span)
-{
-	nsec end = s->sim->net.now + span;
-
-	while (s->sim->net.now < end)
-		story_run(s, nsec_min(100 * NSEC_MS, end - s->sim->net.now));
-}
-
-/* Until all agree; the time it took. */
-static nsec
-story_agree(struct story *s, nsec max)
-{
-	nsec start = s->sim->net.now;
-
-	while (!pool_check_agreed(&s->check, NULL)) {
-		if (s->sim->net.now - start >= max)
-			story_fail(s, "not agreed");
-		story_run(s, 10 * NSEC_MS);
-	}
-	if (!pool_check_catalogs(&s->check))
-		story_fail(s, "wrong");
-	return s->sim->net.now - start;
-}
-
-static struct model_ids
-ids_of(struct story *s, size_t i)
-{
-	return (struct model_ids){
-		.store = s->sim->hosts[i].store,
-		.self = &s->sim->hosts[i].disk.id,
-	};
-}
-
-static void
-story_service(struct story *s, size_t i, size_t service, bool there)
-{
-	struct model_ids ids = ids_of(s, i);
-
-	model_service(&s->sim->hosts[i].model, &ids, pool_sim_now(s->sim, i), service, there);
-	pool_sim_changed(s->sim, i);
-}
-
-static struct pool_sim_config
-story_config(size_t hosts, uint64_t seed)
-{
-	struct pool_sim_config config = pool_sim_lan;
-
-	config.hosts = hosts;
-	config.seed = seed;
-	config.trace = config.notes = getenv("TRACE") != NULL;
-	return config;
-}
-
-static struct story *
-story_begin_with(const struct pool_sim_config *config)
-{
-	struct story *s = test_calloc(1, sizeof *s);
-
-	s->sim = pool_sim_new(config);
-	pool_check_init(&s->check, s->sim);
-	for (size_t i = 0; i < config->hosts; i++)
-		for (size_t k = 0; k < 3; k++)
-			story_service(s, i, k, true);
-	pool_sim_start_all(s->sim);
-	story_agree(s, 40 * NSEC_SEC);
-	story_runs(s, 5 * NSEC_SEC);
-	pool_sim_trace_begin(s->sim);
-	return s;
-}
-
-static struct story *
-story_begin(size_t hosts, uint64_t seed)
-{
-	struct pool_sim_config config = story_config(hosts, seed);
-
-	return story_begin_with(&config);
-}
-
-static void
-story_end(struct story *s)
-{
-	if (s->sim->config.trace)
-		fprintf(stderr, STR_FMT, STR_ARG(pool_sim_trace(s->sim)));
-	pool_check_done(&s->check);
-	pool_sim_free(s->sim);
-	test_free(s);
-}
-
-static void
-story_cut_off(struct story *s, size_t i, bool cut)
-{
-	pool_check_weather(&s->check);
-	for (size_t j = 0; j < s->sim->config.hosts; j++)
-		if (j != i)
-			net_cut_both(&s->sim->net, i, j, cut);
-}
 
 /* The tests. */
 
@@ -475,109 +347,6 @@ halves_find_each_other_after_the_reap(void **unused)
 	story_end(s);
 }
 
-/* Disks. */
-
-static void
-crash_and_agree(struct story *s, size_t i)
-{
-	pool_check_disturbed(&s->check, i);
-	pool_sim_crash(s->sim, i);
-	story_runs(s, 4 * NSEC_SEC);
-}
-
-static void
-an_older_disk_is_no_older_truth(void **unused)
-{
-	(void)unused;
-	struct story *s = story_begin(5, 13);
-
-	pool_sim_backup(s->sim, C);
-	for (int k = 0; k < 3; k++) {
-		crash_and_agree(s, C);
-		story_service(s, C, 4, k % 2 == 0);
-		pool_sim_start(s->sim, C, 0);
-		story_agree(s, 5 * NSEC_SEC);
-	}
-	crash_and_agree(s, C);
-	pool_sim_restore(s->sim, C);
-	pool_sim_start(s->sim, C, 0);
-	story_agree(s, 10 * NSEC_SEC);
-	story_service(s, C, 5, true);
-	story_agree(s, 2 * NSEC_SEC);
-	story_end(s);
-}
-
-static void
-a_new_id_at_an_old_address_replaces(void **unused)
-{
-	(void)unused;
-	struct story *s = story_begin(5, 14);
-	struct uuid old = s->sim->hosts[C].disk.id;
-	struct pool_member m;
-
-	crash_and_agree(s, C);
-	pool_sim_wipe(s->sim, C);
-	pool_sim_start(s->sim, C, 0);
-	story_agree(s, 5 * NSEC_SEC);
-	story_runs(s, 30 * NSEC_SEC);
-	for (size_t i = A; i <= E; i++)
-		assert_false(
-		    pool_member_by_id(s->sim->hosts[i].pool, &old, &m) && m.state == SERF_ALIVE);
-	story_end(s);
-}
-
-static void
-an_old_id_at_a_new_address_is_the_same(void **unused)
-{
-	(void)unused;
-	struct story *s = story_begin(5, 15);
-
-	for (int k = 0; k < 3; k++) {
-		pool_check_disturbed(&s->check, C);
-		pool_sim_crash(s->sim, C);
-		story_runs(s, k * 4 * NSEC_SEC);
-		pool_sim_move(s->sim, C);
-		pool_sim_start(s->sim, C, 0);
-		story_agree(s, 5 * NSEC_SEC);
-	}
-	story_end(s);
-}
-
-/* A host's disk is copied to another: two with one id, one of which becomes somebody else. */
-static void
-a_cloned_disk_becomes_two(void **unused)
-{
-	(void)unused;
-	struct story *s = story_begin(5, 16);
-
-	pool_check_mixed(&s->check, C);
-	pool_check_mixed(&s->check, D);
-	crash_and_agree(s, D);
-	pool_check_disturbed(&s->check, C);
-	pool_sim_clone(s->sim, C, D);
-	pool_sim_start(s->sim, D, 0);
-	story_agree(s, 20 * NSEC_SEC);
-	assert_true(s->sim->clones >= 1);
-	story_end(s);
-}
-
-static void
-one_name_for_two_is_a_warning(void **unused)
-{
-	(void)unused;
-	struct pool_sim_config config = story_config(5, 17);
-	struct story *s = test_calloc(1, sizeof *s);
-
-	s->sim = pool_sim_new(&config);
-	pool_check_init(&s->check, s->sim);
-	snprintf(s->sim->hosts[D].display, sizeof s->sim->hosts[D].display, "%s", "c");
-	pool_sim_start_all(s->sim);
-	story_agree(s, 40 * NSEC_SEC);
-	story_runs(s, 60 * NSEC_SEC);
-	story_agree(s, 0);
-	story_end(s);
-}
-
 /* All at once. */
 
 static void
@@ -609,7 +378,7 @@ who_joins_is_ready_with_all(void **unused)
 	struct story *s = story_begin(30, 18);
 	nsec start;
 
-	crash_and_agree(s, 9);
+	story_crash(s, 9);
 	pool_sim_wipe(s->sim, 9);
 	pool_sim_start(s->sim, 9, 0);
 	start = s->sim->net.now;
@@ -665,11 +434,6 @@ main(void)
 		cmocka_unit_test(the_pruned_stay_pruned),
 		cmocka_unit_test(the_living_cannot_be_pruned),
 		cmocka_unit_test(halves_find_each_other_after_the_reap),
-		cmocka_unit_test(an_older_disk_is_no_older_truth),
-		cmocka_unit_test(a_new_id_at_an_old_address_replaces),
-		cmocka_unit_test(an_old_id_at_a_new_address_is_the_same),
-		cmocka_unit_test(a_cloned_disk_becomes_two),
-		cmocka_unit_test(one_name_for_two_is_a_warning),
 		cmocka_unit_test(thirty_start_at_once),
 		cmocka_unit_test(who_joins_is_ready_with_all),
 		cmocka_unit_test(bad_weather_hides_nobody),
