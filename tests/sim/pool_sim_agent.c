@@ -122,7 +122,7 @@ host_shows(const struct pool_sim *sim, size_t i, size_t j)
 	struct pool_member m;
 
 	return pool_member_by_id(sim->hosts[i].pool, &sim->hosts[j].disk.id, &m) &&
-	       m.state == SERF_ALIVE;
+	       m.state == SERF_ALIVE && addr_eq_ip(&m.addr, &sim->hosts[j].addr);
 }
 
 void
