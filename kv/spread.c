@@ -343,6 +343,7 @@ spread_restarting(struct spread *s, struct now now, nsec span)
 	(void)now;
 	spread_step_begin(s);
 	wr_varint(&w, (uint64_t)(span / NSEC_MS));
+	wr_varint(&w, owner_digest(store_owner(s->store, &s->config.self)).epoch.counter);
 	for (size_t i = 0; i < s->peer_count; i++)
 		spread_send(s, &s->peers[i].id, wr_done(&w));
 }

@@ -126,7 +126,7 @@ struct spread {
 
 	struct spread_said {
 		struct uuid by;
-		uint64_t ms;
+		uint64_t ms, epoch;
 		nsec until;
 	} said[SPREAD_SAID_MAX];
 
@@ -162,7 +162,7 @@ enum spread_message {
 	SPREAD_M_SUMMARY = 7,    /* be64 hash over all digests */
 	SPREAD_M_BUCKETS = 8,    /* 64 times be64 */
 	SPREAD_M_DIGESTS = 9,    /* be64 buckets, digests of all owners in them */
-	SPREAD_M_RESTARTING = 10, /* varint milliseconds */
+	SPREAD_M_RESTARTING = 10, /* varint milliseconds, varint counter of our epoch */
 	SPREAD_M_SYNC = 32,      /* stream: be64 buckets, flags (1: listed), certificates, digests */
 	SPREAD_M_ANSWER = 33,    /* flags (1: more), certificates, varint count, digests held of what
 	                          * we lack, ranges */

@@ -5,9 +5,11 @@
  */
 #include "kv/spread_priv.h"
 
-/* Whether this very word was heard just now. `kept`: else it will be known from now on. */
+/* Whether this very word was heard just now; the next life's is another one. `kept`: else it will
+ * be known from now on. */
 static bool
-spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms, bool *kept)
+spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms, uint64_t epoch,
+    bool *kept)
 {
 	struct spread_said *room = NULL;
 
@@ -16,11 +18,11 @@ spread_said(struct spread *s, struct now now, const struct uuid *by, uint64_t ms
 
 		if (said->until <= now.mono)
 			room = said;
-		else if (said->ms == ms && uuid_eq(&said->by, by))
+		else if (said->ms == ms && said->epoch == epoch && uuid_eq(&said->by, by))
 			return true;
 	}
 	if (room != NULL)
-		*room = (struct spread_said){ *by, ms, now.mono + SPREAD_SAID_KEEP };
+		*room = (struct spread_said){ *by, ms, epoch, now.mono + SPREAD_SAID_KEEP };
 	*kept = room != NULL;
 	return false;
 }
@@ -32,13 +34,13 @@ static bool
 spread_restarting_take(struct spread *s, struct now now, const struct uuid *sender,
     struct reader *r, struct str message)
 {
-	uint64_t ms = rd_varint(r);
+	uint64_t ms = rd_varint(r), epoch = rd_varint(r);
 	struct spread_action *a;
 	bool pass = false;
 
 	if (!rd_ok(r))
 		return false;
-	if (spread_said(s, now, sender, ms, &pass))
+	if (spread_said(s, now, sender, ms, epoch, &pass))
 		return true;
 	pass = pass && spread_peer_find(s, sender) != NULL;
 	for (unsigned i = 0; pass && i < s->config.fanout; i++) {
