@@ -357,7 +357,7 @@ status_cmp(const void *a, const void *b)
 /* Left members first, as leave intents that are newer by one, then all the others as joins. Unlike
  * serf we do not believe them of who is alive: with one more at each telling such a leave outruns
  * any join, and the member's next death would count as a leave. When it did leave, SWIM will say
- * so. */
+ * so. Nor is there anything to learn of whom we know as left. */
 static void
 serf_state_intents(struct serf *s, struct arena *arena, const struct serf_push_pull *p)
 {
@@ -381,7 +381,8 @@ serf_state_intents(struct serf *s, struct arena *arena, const struct serf_push_p
 		if (at != NULL)
 			gone[at - p->status] = true;
 		m = serf_members_find(s, p->left[i]);
-		if (m != NULL && (m == s->self || m->m.state != SERF_ALIVE))
+		if (m != NULL &&
+		    (m == s->self || (m->m.state != SERF_ALIVE && m->m.state != SERF_LEFT)))
 			serf_intent(s, &in, true);
 	}
 	for (size_t i = 0; i < p->status_count; i++) {

@@ -228,7 +228,8 @@ leave_intent(struct serf *s, struct member *m, const struct serf_intent *in)
 		serf_intent_announce(s, false, m->m.name, false, 0);
 		return false;
 	}
-	m->m.ltime = in->ltime;
+	if (in->ltime > m->m.ltime)
+		m->m.ltime = in->ltime;
 	m->prune |= in->prune && m != s->self;
 	if (m->m.state == SERF_ALIVE)
 		member_state(s, m, SERF_LEAVING);
@@ -249,7 +250,9 @@ serf_intent(struct serf *s, const struct serf_intent *in, bool leave)
 	s->stats.intents++;
 	if (m == NULL)
 		return in->node.n > 0 && intent_buffer(s, in->node, in->ltime, leave, false);
-	if (in->ltime <= m->m.ltime) {
+	/* Of one who left, each push/pull with a serf agent raises the time by one, and whoever
+	 * prunes it may be behind. */
+	if (in->ltime <= m->m.ltime && !(leave && in->prune && m->m.state == SERF_LEFT)) {
 		s->stats.repeated++;
 		return false;
 	}

@@ -17,7 +17,9 @@ def five(tmp_path_factory, engine):
     try:
         net.start()
         for i in range(5):
-            pool.add("-retry-interval", "1s", docker=engine.url if i == 0 else None)
+            # blips follow each other here: none is damped
+            pool.add("-retry-interval", "1s", "-damp-flaps", "8",
+                     docker=engine.url if i == 0 else None)
         for a in pool.agents:
             a.start(wait=False)
         pool.wait_complete()

@@ -185,6 +185,30 @@ force_leave_turns_failed_into_left(void **unused)
 	    serf_force_leave(net->nodes[A].serf, net->now, STR("a"), false, &err), ERR_REFUSED);
 }
 
+/* Push/pulls between others make them know a later time of the leave than whoever prunes it. */
+static void
+a_prune_reaches_who_heard_more_of_the_leave(void **unused)
+{
+	struct serf_message told = { .type = SERF_LEAVE, .u.intent = { 0, STR("c"), false } };
+
+	(void)unused;
+	net_kill(net, C);
+	assert_int_equal(serf_force_leave(net->nodes[A].serf, net->now, STR("c"), false, NULL), 0);
+	net_drain(net, A);
+	net_run(net, NSEC_SEC);
+	assert_string_equal(net_state(net, B, C), "left");
+	net->cut[B][A] = net->cut[A][B] = true;
+	told.u.intent.ltime = serf_clocks(net->nodes[B].serf).member + 20;
+	net_give(net, B, &told);
+	net_run(net, NSEC_SEC);
+	net->cut[B][A] = net->cut[A][B] = false;
+	assert_int_equal(serf_force_leave(net->nodes[A].serf, net->now, STR("c"), true, NULL), 0);
+	net_drain(net, A);
+	net_run(net, NSEC_SEC);
+	assert_string_equal(net_state(net, A, C), "-");
+	assert_string_equal(net_state(net, B, C), "-");
+}
+
 static void
 what_was_pruned_is_not_revived_by_old_gossip(void **unused)
 {
@@ -530,6 +554,7 @@ main(void)
 		STORY(intents_about_oneself_are_refuted),
 		STORY(left_members_of_a_peer_win_over_equal_times),
 		STORY(force_leave_turns_failed_into_left),
+		STORY(a_prune_reaches_who_heard_more_of_the_leave),
 		STORY(what_was_pruned_is_not_revived_by_old_gossip),
 		STORY(intents_wait_for_unknown_members),
 		STORY(who_is_alive_for_long_has_not_left),

@@ -125,6 +125,24 @@ stopping_is_told_to_all(void **unused)
 	net_free(net);
 }
 
+/* Two upgrades in a row: the second one's word is no copy of the first one's. */
+static void
+the_next_life_stops_too(void **unused)
+{
+	struct net *net = pool(5);
+
+	(void)unused;
+	for (uint64_t epoch = 2; epoch < 5; epoch++) {
+		spread_restarting(net->nodes[0].spread, net->now, 30 * NSEC_SEC);
+		net_drain(net, 0);
+		net_run(net, 100 * NSEC_MS);
+		for (size_t i = 1; i < 5; i++)
+			assert_int_equal(net->nodes[i].restarts, epoch - 1);
+		store_epoch_begin(net->nodes[0].store, net->now, (struct epoch){ epoch, epoch });
+	}
+	net_free(net);
+}
+
 static void
 say_digest(struct net *net, size_t to, const struct uuid *from, const struct digest *d)
 {
@@ -466,6 +484,7 @@ main(void)
 		cmocka_unit_test(the_first_peer_is_compared_with_whole),
 		cmocka_unit_test(actions_are_borrowed_until_the_next_call),
 		cmocka_unit_test(stopping_is_told_to_all),
+		cmocka_unit_test(the_next_life_stops_too),
 		cmocka_unit_test(another_nonce_under_our_counter_is_a_clone),
 		cmocka_unit_test(a_later_epoch_of_ours_asks_for_a_new_one),
 		cmocka_unit_test(a_number_we_never_gave_asks_for_a_new_epoch),
