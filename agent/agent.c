@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "agent/http/api_pool.h"
+#include "agent/user_io.h"
 #include "base/log.h"
 
 #define AGENT_LEAVE_MAX (10 * NSEC_SEC)    /* to leave the pool in good order */
@@ -57,6 +58,8 @@ agent_changed(struct agent *a, struct now now)
 		check_io_step(a->checks, now);
 	pool_changed(a->pool, now);
 	pool_io_step(a->pool_io);
+	agent_cluster_look(a, now);
+	agent_cluster_step(a, now);
 	agent_ceiling(a, now);
 	if (a->http != NULL)
 		http_server_wake(a->http);
@@ -105,6 +108,7 @@ agent_ready_check(struct agent *a)
 	dns_responder_ready(a->responder, true);
 	log_info("agent", "ready node=" STR_FMT " members=%zu", STR_ARG(a->options->node_name),
 	    pool_member_count(a->pool, SERF_ALIVE));
+	notify_io_ready(a->notify, pool_member_count(a->pool, SERF_ALIVE));
 }
 
 /* ---- time ---- */
@@ -158,8 +162,9 @@ agent_stop_step(void *arg)
 {
 	struct agent *a = arg;
 	struct now now = loop_now();
+	bool busy = http_server_stopping(a->http);
 
-	if (http_server_stopping(a->http) && now.mono < a->stop_until)
+	if ((!agent_cluster_stopped(a, now) || busy) && now.mono < a->stop_until)
 		loop_timer_arm(a->stop_timer, now.mono + AGENT_STOP_STEP);
 	else
 		event_base_loopbreak(a->base);
@@ -171,10 +176,14 @@ agent_stop(struct agent *a)
 	if (a->stopping)
 		return;
 	a->stopping = true;
+	notify_io_stopping(a->notify);
 	a->stop_until = loop_now().mono + AGENT_STOP_MAX;
+	watch_runs_free(a->watches);
+	a->watches = NULL;
 	docker_io_free(a->docker_io);
 	a->docker_io = NULL;
 	loop_timer_arm(a->resync_timer, NSEC_NEVER);
+	loop_timer_arm(a->members_timer, NSEC_NEVER);
 	dns_io_free(a->dns);
 	a->dns = NULL;
 	agent_stop_step(a);
@@ -197,7 +206,9 @@ agent_leave(struct agent *a, struct now now)
 		return;
 	log_info("agent", "leaving the pool");
 	a->leaving = true;
+	notify_io_stopping(a->notify);
 	roster_leaving(a->roster);
+	(void)agent_cluster_stopped(a, now);
 	pool_leave(a->pool, now);
 	loop_timer_arm(a->leave_timer, now.mono + AGENT_LEAVE_MAX);
 	agent_api_changed(a);
@@ -237,23 +248,6 @@ agent_on_stop(evutil_socket_t fd, short what, void *arg)
 	agent_stop(a);
 }
 
-int
-agent_timers(struct agent *a, struct now now)
-{
-	a->changed = event_new(a->base, -1, 0, agent_on_changed, a);
-	a->local_timer = loop_timer_new(a->base, agent_local_due, a);
-	a->store_timer = loop_timer_new(a->base, agent_store_due, a);
-	a->minute_timer = loop_timer_new(a->base, agent_minute_due, a);
-	a->baseline_timer = loop_timer_new(a->base, agent_baseline_due, a);
-	a->resync_timer = loop_timer_new(a->base, agent_resync_due, a);
-	a->stop_timer = loop_timer_new(a->base, agent_stop_step, a);
-	a->leave_timer = loop_timer_new(a->base, agent_leave_due, a);
-	a->coordinate_timer = loop_timer_new(a->base, agent_coordinate_due, a);
-	a->roster_timer = loop_timer_new(a->base, agent_roster_due, a);
-	loop_timer_arm(a->minute_timer, now.mono + STORE_ASSERT_INTERVAL);
-	return 0;
-}
-
 static int
 agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct err *err)
 {
@@ -263,18 +257,29 @@ agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct 
 	int rc = options_read(&fresh, a->argc, a->argv, &help, err);
 
 	if (rc == 0 &&
-	    rules_config_check(&(struct rules_config){ .tags = fresh.docker_tags }, err) < 0)
-		rc = err_wrap(err, "-docker-tags");
+	    rules_config_check(&(struct rules_config){ .tags = fresh.docker_tags,
+	                           .networks = fresh.docker_network },
+	        err) < 0)
+		rc = err->code;
+	if (rc == 0)
+		rc = agent_tls_reload(a, &fresh, err);
 	if (rc == 0)
 		rc = options_reload(a->options, &fresh, changed, cap, err);
 	if (rc == 0 && definitions_apply(&fresh.definitions, a->local, now, &refused) < 0)
 		log_error("agent", "not every service and check of the config files is taken: %s",
 		    refused.text);
+	if (rc == 0)
+		agent_watches_apply(a, &fresh);
 	options_done(&fresh);
 	if (rc < 0)
 		return rc;
 	log_level_set(a->options->level);
+	if (agent_metrics_configure(a, &refused) < 0)
+		log_error("agent", "figures stay as they are: %s", refused.text);
 	agent_dns_configure(a);
+	agent_dns_io_configure(a);
+	if (a->responder != NULL)
+		dns_responder_reloaded(a->responder);
 	pool_presence_configure(
 	    a->pool, (unsigned)a->options->hold_share, (unsigned)a->options->damp_flaps);
 	if (a->docker != NULL) {
@@ -282,10 +287,12 @@ agent_reload(struct agent *a, struct now now, char *changed, size_t cap, struct 
 
 		docker_reconfigure(a->docker, now, &config);
 		docker_io_kick(a->docker_io);
+		agent_docker_members(a, now);
 	}
 	return agent_node_publish(a, now, err);
 }
 
+/* SIGHUP, or a client's wish. */
 static void
 agent_on_reload(evutil_socket_t fd, short what, void *arg)
 {
@@ -297,14 +304,53 @@ agent_on_reload(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (a->stopping)
-		return;
+		return; /* who waits for it is answered by the server's end */
+	notify_io_reloading(a->notify, now.mono);
 	if (agent_reload(a, now, changed, sizeof changed, &err) < 0)
 		log_error("agent", "not reloaded, all stays as it is: %s", err.text);
 	else if (changed[0] != '\0')
 		log_warn("agent", "reloaded; a restart is needed for: %s", changed);
 	else
 		log_info("agent", "reloaded");
+	notify_io_reloaded(a->notify);
 	agent_changed(a, now);
+	for (size_t i = 0; i < a->reload_count; i++)
+		api_reloaded(&a->api, a->reload_tickets[i], str_of(err.text));
+	a->reload_count = 0;
+}
+
+void
+agent_reload_ask(void *arg, uint64_t ticket)
+{
+	struct agent *a = arg;
+
+	if (a->reload_count == AGENT_RELOADS_MAX) {
+		api_reloaded(&a->api, ticket, STR("Too many reloads wait"));
+		return;
+	}
+	a->reload_tickets[a->reload_count++] = ticket;
+	event_active(a->reload, EV_TIMEOUT, 0);
+}
+
+int
+agent_timers(struct agent *a, struct now now)
+{
+	a->changed = event_new(a->base, -1, 0, agent_on_changed, a);
+	a->reload = event_new(a->base, -1, 0, agent_on_reload, a);
+	a->local_timer = loop_timer_new(a->base, agent_local_due, a);
+	a->store_timer = loop_timer_new(a->base, agent_store_due, a);
+	a->minute_timer = loop_timer_new(a->base, agent_minute_due, a);
+	a->baseline_timer = loop_timer_new(a->base, agent_baseline_due, a);
+	a->resync_timer = loop_timer_new(a->base, agent_resync_due, a);
+	a->members_timer = loop_timer_new(a->base, agent_members_due, a);
+	a->stop_timer = loop_timer_new(a->base, agent_stop_step, a);
+	a->leave_timer = loop_timer_new(a->base, agent_leave_due, a);
+	a->coordinate_timer = loop_timer_new(a->base, agent_coordinate_due, a);
+	a->roster_timer = loop_timer_new(a->base, agent_roster_due, a);
+	a->cluster_timer = loop_timer_new(a->base, agent_cluster_due, a);
+	a->metrics_timer = loop_timer_new(a->base, agent_metrics_due, a);
+	loop_timer_arm(a->minute_timer, now.mono + STORE_ASSERT_INTERVAL);
+	return 0;
 }
 
 /* While an agent is taken down signals wait: they would end the process where it stands. What
@@ -384,6 +430,31 @@ agent_tell_addresses(const char *what, const struct addr *list, size_t count)
 }
 
 static void
+agent_tell_http(const char *what, const struct options *o, bool tls)
+{
+	char text[ADDR_TEXT_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->http_listen_count; i++) {
+		const struct listen_at *at = &o->http_listen[i];
+
+		if (at->tls != tls)
+			continue;
+		if (n++ > 0)
+			printf(", ");
+		else
+			printf("    %-12s", what);
+		if (at->path.n > 0)
+			printf("unix://" STR_FMT, STR_ARG(at->path));
+		else
+			printf("%s", addr_format(&at->addr, text));
+	}
+	if (n == 0)
+		printf("    %-12soff", what);
+	printf("\n");
+}
+
+static void
 agent_tell_start(struct agent *a)
 {
 	const struct options *o = a->options;
@@ -395,7 +466,8 @@ agent_tell_start(struct agent *a)
 	printf("    %-12s" STR_FMT "%s\n", "datacenter", STR_ARG(o->datacenter),
 	    o->server ? ", server" : "");
 	printf("    %-12s%s\n", "address", a->address);
-	agent_tell_addresses("http", o->http_listen, o->http_listen_count);
+	agent_tell_http("http", o, false);
+	agent_tell_http("https", o, true);
 	agent_tell_addresses("dns", o->dns_listen, o->dns_listen_count);
 	printf("    %-12s" STR_FMT "\n", "docker",
 	    STR_ARG(a->docker == NULL ? STR("off") : a->docker_endpoint.url));
@@ -435,6 +507,9 @@ agent_run(struct options *options, int argc, char **argv, struct err *err)
 	int rc;
 
 	log_level_set(options->level);
+	rc = user_become(options, err);
+	if (rc < 0)
+		return rc;
 	do {
 		struct agent a = {
 			.options = options, .argc = argc, .argv = argv, .identity.lock = -1

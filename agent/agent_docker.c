@@ -2,7 +2,11 @@
  * finding the engine, listing it anew now and then.
  */
 #include "agent/agent_priv.h"
+
+#include <stdlib.h>
+
 #include "base/log.h"
+#include "base/mem.h"
 
 static void
 agent_docker_synced(struct agent *a, struct now now)
@@ -12,6 +16,8 @@ agent_docker_synced(struct agent *a, struct now now)
 	log_info("docker", "engine %s containers=%zu services=%zu",
 	    a->docker_away ? "back" : "in step", stats.containers, stats.services);
 	a->docker_away = false;
+	if (a->options->docker_cleanup)
+		docker_news_cleanup(a->local, now, docker_host(a->docker));
 	agent_baseline_end(a, now);
 }
 
@@ -48,23 +54,31 @@ struct docker_config
 agent_docker_config(struct agent *a)
 {
 	const struct options *o = a->options;
+	struct str other = o->docker_ip, ip = str_cut(&other, ',');
 
 	return (struct docker_config){
 		.rules = {
 			.host = o->node_name,
-			.ip = o->docker_ip_forced ? o->docker_ip : str_of(a->address),
+			.ip = o->docker_ip_forced ? ip : str_of(a->address),
+			.ip_other = other,
 			.ip_forced = o->docker_ip_forced,
 			.internal = o->docker_internal,
 			.explicit_only = o->docker_explicit,
 			.meta = o->docker_meta,
 			.tags = o->docker_tags,
 			.ip_from_label = o->docker_use_ip_from_label,
+			.networks = o->docker_network,
+			.compose = str_eq(o->docker_compose, STR("tags"))   ? RULES_COMPOSE_TAGS
+				   : str_eq(o->docker_compose, STR("meta")) ? RULES_COMPOSE_META
+									     : RULES_COMPOSE_OFF,
 		},
 		.deregister = str_eq(o->docker_deregister, STR("on-success"))
 		    ? DOCKER_DEREGISTER_ON_SUCCESS
 		    : DOCKER_DEREGISTER_ALWAYS,
 		.drain = o->docker_drain,
 		.host_from_engine = o->node_name_is_container,
+		.workers = (unsigned)o->docker_workers,
+		.remote = o->docker_swarm_nodes,
 	};
 }
 
@@ -79,6 +93,38 @@ agent_resync_due(void *arg)
 	loop_timer_arm(a->resync_timer, now.mono + a->options->docker_resync);
 }
 
+void
+agent_docker_members(struct agent *a, struct now now)
+{
+	if (a->docker_io != NULL && a->options->docker_swarm_nodes)
+		loop_timer_arm(a->members_timer, now.mono);
+}
+
+/* Where agents are; all of it anew, for it is asked for once per change of the pool. */
+void
+agent_members_due(void *arg)
+{
+	struct agent *a = arg;
+	size_t max = pool_member_count(a->pool, SERF_NONE), n = 0;
+	struct docker_agent *agents = mem_zalloc((max + 1) * sizeof *agents);
+	struct pool_member m = { .since = 0 };
+	char ip[ADDR_TEXT_MAX];
+	struct arena texts;
+
+	arena_init(&texts, SIZE_MAX / 2);
+	if (!pool_ready(a->pool)) /* POOL_READY comes: whom we have not met is not away */
+		goto out;
+	while (n < max && pool_member_next(a->pool, m.wire_name, &m))
+		if (m.muster && m.state == SERF_ALIVE)
+			agents[n++] = (struct docker_agent){ arena_dup(&texts, m.name),
+				arena_dup(&texts, str_of(addr_format_ip(&m.addr, ip))) };
+	docker_agents(a->docker, loop_now(), agents, n);
+	docker_io_kick(a->docker_io);
+out:
+	arena_done(&texts);
+	free(agents);
+}
+
 int
 agent_docker_start(struct agent *a, struct now now, struct err *err)
 {
@@ -89,11 +135,16 @@ agent_docker_start(struct agent *a, struct now now, struct err *err)
 	if (!docker_endpoint_find(option, &a->arena, &a->docker_endpoint))
 		return 0;
 	if (rules_config_check(&config.rules, err) < 0)
-		return err_wrap(err, "-docker-tags");
+		return err->code;
+	if (a->options->docker_ttl > 0)
+		log_info(
+		    "docker", "-docker-ttl registers nothing, as registrator does with Consul");
 	a->docker = docker_new(&config, now);
 	rc = docker_io_new(
 	    a->base, a->docker, &a->docker_endpoint, agent_docker_news, a, &a->docker_io, err);
 	if (rc == 0 && a->options->docker_resync > 0)
 		loop_timer_arm(a->resync_timer, now.mono + a->options->docker_resync);
+	if (rc == 0)
+		agent_docker_members(a, now);
 	return rc;
 }

@@ -86,6 +86,8 @@ agent_dns_configure(struct agent *a)
 		.alt_domain = o->alt_domain,
 		.datacenter = o->datacenter,
 		.node = o->node_name,
+		.recursors = o->recursor_count > 0,
+		.node_meta_asked_only = !o->dns_node_meta_txt,
 		.node_ttl = (uint32_t)(o->dns_node_ttl / NSEC_SEC),
 		.service_ttl = ttl,
 		.service_ttl_count = o->dns_service_ttl_count,
@@ -99,4 +101,17 @@ agent_dns_configure(struct agent *a)
 		.soa_expire = (uint32_t)o->dns_soa_expire,
 		.soa_min_ttl = (uint32_t)o->dns_soa_min_ttl,
 	};
+}
+
+/* The same for the listeners. */
+void
+agent_dns_io_configure(struct agent *a)
+{
+	struct recurse_config config;
+
+	if (a->dns == NULL)
+		return;
+	if (options_recursors(a->options, &config, NULL) == 0) /* as options_finish() has seen */
+		dns_io_recursors(a->dns, &config);
+	dns_io_logs(a->dns, a->options->dns_query_log);
 }

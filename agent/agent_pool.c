@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "agent/http/api_pool.h"
+#include "agent/host_io.h"
 #include "agent/keyring_io.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -23,6 +24,8 @@ agent_member_told(struct agent *a, struct now now, const struct pool_action *tol
 	const struct roster_member entry = { .id = m->id, .name = m->name, .addr = m->addr };
 	struct err err = { 0 };
 
+	agent_server_member(a, now, m, told->news == SERF_REAPED);
+	agent_docker_members(a, now);
 	if (str_eq(m->wire_name, pool_wire_name(a->pool))) {
 		if (agent_node_publish(a, now, &err) < 0) /* we may be called otherwise now */
 			log_warn("agent", "the node's record stays as it was: %s", err.text);
@@ -86,6 +89,9 @@ agent_keys_save(struct agent *a)
 
 	if (keyring_io_save(folder, a->keys, &err) < 0)
 		log_error("gossip", "the keyring cannot be written: %s", err.text);
+	if (keyring_count(a->keys) < a->key_count)
+		server_net_cut(a->net); /* who was let in by a key that is no more */
+	a->key_count = keyring_count(a->keys);
 }
 
 static void
@@ -111,6 +117,9 @@ agent_told(void *arg, const struct pool_action *told)
 		agent_keys_save(a);
 		break;
 	case POOL_READY:
+		cluster_synced(a->cluster, now);
+		agent_docker_members(a, now);
+		agent_api_changed(a);
 		agent_ready_check(a);
 		break;
 	case POOL_EPOCH:
@@ -155,6 +164,30 @@ agent_op_finish(void *arg, uint64_t ticket, const struct http_reply *reply)
 }
 
 static void
+agent_op_resume(void *arg, struct now now, const struct cluster_action *answer)
+{
+	struct agent *a = arg;
+
+	http_server_resume(a->http, now, answer);
+}
+
+static void
+agent_op_carry(void *arg, struct now now, uint64_t request, struct str bytes)
+{
+	struct agent *a = arg;
+
+	http_server_carry(a->http, now, request, bytes);
+}
+
+static void
+agent_op_carry_drop(void *arg, uint64_t request)
+{
+	struct agent *a = arg;
+
+	http_server_carry_drop(a->http, request);
+}
+
+static void
 agent_op_join(void *arg, struct now now, struct str target, uint64_t ticket)
 {
 	struct agent *a = arg;
@@ -172,6 +205,38 @@ agent_op_leave(void *arg, struct now now, uint64_t ticket)
 	agent_leave(a, now);
 }
 
+static void
+agent_op_pull(void *arg, struct now now, const struct uuid *agent)
+{
+	struct agent *a = arg;
+
+	pool_pull(a->pool, now, agent);
+	agent_api_changed(a);
+}
+
+static void
+agent_op_measure(void *arg, struct now now)
+{
+	agent_measure(arg, now);
+}
+
+static void
+agent_op_host(void *arg, struct jw *w)
+{
+	const struct agent *a = arg;
+
+	host_write(w, a->identity.folder);
+}
+
+static struct http_stream *
+agent_op_monitor(void *arg, enum log_level level, bool json, struct err *err)
+{
+	const struct agent *a = arg;
+	struct http_stream *stream = NULL;
+
+	return monitor_open(a->monitor, level, json, &stream, err) < 0 ? NULL : stream;
+}
+
 struct api_ops
 agent_pool_ops(struct agent *a)
 {
@@ -179,6 +244,14 @@ agent_pool_ops(struct agent *a)
 		.finish = agent_op_finish,
 		.join = agent_op_join,
 		.leave = agent_op_leave,
+		.resume = agent_op_resume,
+		.carry = agent_op_carry,
+		.carry_drop = agent_op_carry_drop,
+		.pull = agent_op_pull,
+		.reload = agent_reload_ask,
+		.measure = agent_op_measure,
+		.host = agent_op_host,
+		.monitor = agent_op_monitor,
 		.arg = a,
 	};
 }
@@ -215,7 +288,7 @@ agent_roster_due(void *arg)
 
 /* ---- building ---- */
 
-static int
+int
 agent_keys_open(struct agent *a, struct err *err)
 {
 	const struct options *o = a->options;
@@ -229,6 +302,7 @@ agent_keys_open(struct agent *a, struct err *err)
 		    "-encrypt is not the primary key of the keyring file, whose keys are used");
 	if (rc == 0 && source == KEYRING_CONSUL)
 		log_info("gossip", "keys taken from the Consul agent's file in the data folder");
+	a->key_count = a->keys == NULL ? 0 : keyring_count(a->keys);
 	a->frame = (struct frame_config){
 		.keys = a->keys,
 		.verify_incoming = o->encrypt_verify_incoming,
@@ -238,23 +312,24 @@ agent_keys_open(struct agent *a, struct err *err)
 	return rc;
 }
 
-static struct serf_meta
+struct serf_meta
 agent_meta(struct agent *a)
 {
 	const struct options *o = a->options;
 
 	uuid_format(&a->identity.id, a->id_text);
-	uuid_format(&a->identity.cluster, a->cluster_text);
+	uuid_format(&a->raft_tag.cluster, a->cluster_text);
 	return (struct serf_meta){
 		.server = o->server,
 		.expect = (unsigned)o->bootstrap_expect,
 		.bootstrap = o->bootstrap,
+		.raft = a->raft_tag,
 		.port = o->server ? (uint16_t)o->server_port : 0,
 		.dc = o->datacenter,
 		.id = str_of(a->id_text),
 		.build = STR(PACKAGE_VERSION),
-		/* only who may write external records speaks of their owner */
-		.cluster = o->server ? str_of(a->cluster_text) : STR_NONE,
+		/* of the external records' owner only who publishes it speaks */
+		.cluster = a->raft_tag.formed ? str_of(a->cluster_text) : STR_NONE,
 	};
 }
 
@@ -290,24 +365,29 @@ agent_pool_io_open(struct agent *a, const struct addr *known, size_t known_count
 }
 
 int
+agent_roster_open(struct agent *a, struct err *err)
+{
+	struct err damage = { 0 };
+
+	(void)err;
+	a->roster = roster_open(a->identity.folder, a->options->rejoin_after_leave, &damage);
+	if (damage.code != 0)
+		log_warn("gossip", "the list of members is of no use: %s", damage.text);
+	return 0;
+}
+
+int
 agent_pool_open(struct agent *a, struct now now, struct err *err)
 {
 	const struct options *o = a->options;
 	struct addr *known = arena_array(&a->arena, struct addr, AGENT_KNOWN_MAX);
-	struct err damage = { 0 };
 	struct coordinate_info last;
 	bool told = local_coordinate(a->local, &last);
 	struct serf_coordinate last_at;
 	struct pool_config config;
 	size_t known_count;
 	uint64_t seed;
-	int rc = agent_keys_open(a, err);
 
-	if (rc < 0)
-		return rc;
-	a->roster = roster_open(a->identity.folder, o->rejoin_after_leave, &damage);
-	if (damage.code != 0)
-		log_warn("gossip", "the list of members is of no use: %s", damage.text);
 	known_count = known == NULL ? 0 : roster_addrs(a->roster, known, AGENT_KNOWN_MAX);
 	os_random(&seed, sizeof seed);
 	config = (struct pool_config){
@@ -335,6 +415,7 @@ agent_pool_open(struct agent *a, struct now now, struct err *err)
 	a->events = events_new(&(struct events_config){ .node = o->node_name, .local = a->local });
 	coordinate_publish_init(&a->coordinate, seed ^ 1, now.mono, told ? &last : NULL);
 	loop_timer_arm(a->coordinate_timer, coordinate_publish_deadline(&a->coordinate));
+	agent_server_members(a, now);
 	return agent_pool_io_open(a, known, known_count, err);
 }
 

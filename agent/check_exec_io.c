@@ -226,9 +226,25 @@ exec_words_free(char **words)
 	free(words);
 }
 
-static int
-exec_spawn(char **words, int out, pid_t *pid)
+/* The environment with one more variable in front; to be freed, without what is in it. */
+static char **
+exec_environ(char *variable)
 {
+	size_t n = 0;
+	char **all;
+
+	while (environ[n] != NULL)
+		n++;
+	all = mem_zalloc((n + 2) * sizeof *all);
+	all[0] = variable;
+	memcpy(all + 1, environ, n * sizeof *all);
+	return all;
+}
+
+static int
+exec_spawn(char **words, const struct probe *probe, int out, pid_t *pid)
+{
+	char **variables = probe->variable == NULL ? NULL : exec_environ(probe->variable);
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -237,7 +253,10 @@ exec_spawn(char **words, int out, pid_t *pid)
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	if (probe->input > 0)
+		posix_spawn_file_actions_adddup2(&files, probe->input, 0);
+	else
+		posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out, 1);
 	posix_spawn_file_actions_adddup2(&files, out, 2);
 #ifdef HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP
@@ -249,9 +268,11 @@ exec_spawn(char **words, int out, pid_t *pid)
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	rc = posix_spawnp(pid, words[0], &files, &attr, words, environ);
+	rc = posix_spawnp(
+	    pid, words[0], &files, &attr, words, variables == NULL ? environ : variables);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
+	free(variables);
 	return rc;
 }
 
@@ -266,7 +287,7 @@ child_start(struct check_exec_io *io, struct probe *probe, char **words)
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return errno;
 	fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK); /* ours only: programs expect to block */
-	error = exec_spawn(words, pipe_fds[1], &pid);
+	error = exec_spawn(words, probe, pipe_fds[1], &pid);
 	close(pipe_fds[1]);
 	if (error != 0) {
 		close(pipe_fds[0]);

@@ -400,6 +400,18 @@ check_io_free(struct check_io *io)
 	free(io);
 }
 
+struct fetcher *
+check_io_fetcher(const struct check_io *io)
+{
+	return io->fetcher;
+}
+
+struct check_exec_io *
+check_io_exec(const struct check_io *io)
+{
+	return io->exec;
+}
+
 struct check_run_stats
 check_io_stats(const struct check_io *io)
 {

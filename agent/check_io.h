@@ -30,6 +30,11 @@ void check_io_free(struct check_io *); /* ends what runs. NULL is fine */
 
 void check_io_step(struct check_io *, struct now);
 
+/* Its shells, for others who run programs and ask URLs: there is one waiter for all children of the
+ * process. Nothing of theirs may be under way when the checks are freed. */
+struct fetcher *check_io_fetcher(const struct check_io *);
+struct check_exec_io *check_io_exec(const struct check_io *);
+
 struct check_run_stats check_io_stats(const struct check_io *);
 
 #endif

@@ -26,6 +26,9 @@ struct probe {
 	const struct check_def *def; /* lives as long as the probe */
 	nsec timeout;
 	void *state; /* the shell's; NULL: nothing is under way */
+	/* of programs: what they read, instead of nothing (0), and one more variable (NULL) */
+	int input;
+	char *variable; /* "NAME=value" */
 	void (*done)(struct probe *, enum check_status, struct str output);
 };
 

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "agent/hcl.h"
+#include "agent/watch_plan.h"
+#include "agent/watch_runs_io.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -182,6 +184,44 @@ config_object(
 	return 0;
 }
 
+/* Watches are kept as text, and read again by who runs them; what is wrong is said here. */
+static int
+config_watch(struct options *o, const json_t *v, struct err *err)
+{
+	struct watch_plan plan;
+	struct arena arena;
+	char *text;
+	int rc;
+
+	arena_init(&arena, CONFIG_FILE_BYTES_MAX);
+	rc = watch_plan_read(&plan, &arena, v, true, err);
+	arena_done(&arena);
+	if (rc < 0)
+		return rc;
+	if (o->watch_count == WATCHES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d watches", WATCHES_MAX);
+	text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+	if (text == NULL)
+		return err_set(err, ERR_INPUT, "a watch holds text that is not UTF-8");
+	rc = option_add_watch(o, str_of(text), err);
+	free(text);
+	return rc;
+}
+
+static int
+config_watches(struct options *o, const json_t *v, struct err *err)
+{
+	int rc = 0;
+
+	if (json_is_null(v))
+		return 0;
+	if (!json_is_array(v))
+		rc = config_watch(o, v, err);
+	for (size_t i = 0; i < json_array_size(v) && rc == 0; i++)
+		rc = config_watch(o, json_array_get(v, i), err);
+	return rc < 0 ? err_wrap(err, "watches") : 0;
+}
+
 /* Services and checks are no options: taken out of the object before it is walked. */
 static int
 config_definitions(struct options *o, json_t *root, struct str file, struct err *err)
@@ -196,8 +236,9 @@ config_definitions(struct options *o, json_t *root, struct str file, struct err 
 
 		if (row == NULL || row->type != OPTION_DEFINITION)
 			continue;
-		rc = json_is_null(v) ? 0
-				     : definitions_read(&o->definitions, &o->arena, file, row->key,
+		rc = strcmp(row->key, "watches") == 0 ? config_watches(o, v, err)
+		     : json_is_null(v)                ? 0
+				                      : definitions_read(&o->definitions, &o->arena, file, row->key,
 					   v, str_starts(str_of(row->key), STR("check")), err);
 		if (rc < 0)
 			return rc;
@@ -207,11 +248,40 @@ config_definitions(struct options *o, json_t *root, struct str file, struct err 
 }
 
 int
+config_format_set(struct options *o, struct str format, struct err *err)
+{
+	if (!str_eq(format, STR("json")) && !str_eq(format, STR("hcl")))
+		return err_set(err, ERR_INPUT, "-config-format: \"" STR_FMT "\" is not json or hcl",
+		    STR_ARG(format));
+	o->config_format = arena_dup(&o->arena, format);
+	return 0;
+}
+
+static bool
+config_is_hcl(const struct options *o, struct str name)
+{
+	return o->config_format.n > 0 ? str_eq(o->config_format, STR("hcl"))
+				      : str_ends(name, STR(".hcl"));
+}
+
+/* Whether a file of a folder counts. */
+static bool
+config_takes(const struct options *o, DIR *dir, const char *file)
+{
+	struct str name = str_of(file);
+	struct stat st;
+
+	if (o->config_format.n == 0)
+		return str_ends(name, STR(".json")) || str_ends(name, STR(".hcl"));
+	return fstatat(dirfd(dir), file, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
+int
 config_text_read(struct options *o, struct str name, struct str text, struct err *err)
 {
 	char path[CONFIG_PATH_MAX];
 	json_t *root = NULL;
-	bool hcl = str_ends(name, STR(".hcl"));
+	bool hcl = config_is_hcl(o, name);
 	int rc = hcl ? hcl_read(name, text, &root, err) : json_read(text, &root, err);
 
 	if (rc < 0 && hcl) /* names the file itself, with the line */
@@ -287,15 +357,13 @@ config_dir_read(struct options *o, struct str path, struct err *err)
 	int rc = dir == NULL ? err_errno(err, "cannot read the folder %s", folder) : 0;
 
 	for (struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;) {
-		struct str name = str_of(e->d_name);
-
-		if (!str_ends(name, STR(".json")) && !str_ends(name, STR(".hcl")))
+		if (!config_takes(o, dir, e->d_name))
 			continue;
 		if (count == CONFIG_FILES_MAX)
 			rc = err_set(
 			    err, ERR_LIMIT, "more than %d files in %s", CONFIG_FILES_MAX, folder);
 		else
-			names[count++] = str_dup(name);
+			names[count++] = str_dup(str_of(e->d_name));
 	}
 	if (dir != NULL)
 		closedir(dir);

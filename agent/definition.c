@@ -187,6 +187,22 @@ definitions_read(struct definitions *list, struct arena *arena, struct str file,
 	return 0;
 }
 
+void
+definition_services(json_t *list, const json_t *value)
+{
+	json_t *shape, *item;
+	size_t i;
+
+	if (json_is_array(value)) {
+		json_array_foreach ((json_t *)(uintptr_t)value, i, item)
+			definition_services(list, item);
+		return;
+	}
+	shape = definition_shape(value, true, true, 0);
+	definition_service_ids(shape);
+	json_array_append_new(list, shape);
+}
+
 /* ---- applying ---- */
 
 static int

@@ -30,6 +30,10 @@ struct definitions { /* zeros: none; in order of the files */
 int definitions_read(struct definitions *, struct arena *, struct str file, const char *key,
     const json_t *value, bool is_check, struct err *);
 
+/* The same services as the API takes them, added to a JSON list: for who registers them over HTTP.
+ * Not checked. */
+void definition_services(json_t *list, const json_t *value);
+
 /* Registers all with LOCAL_CONFIG as their source and removes what else has it. What cannot be
  * registered is left out; the first such error is returned after all others were. */
 int definitions_apply(const struct definitions *, struct local *, struct now, struct err *);

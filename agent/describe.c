@@ -218,6 +218,8 @@ describe_key_type(const struct option *row)
 		return "number";
 	case OPTION_DURATION:
 		return "time, as a text";
+	case OPTION_SECONDS:
+		return "time, as a text, or seconds";
 	case OPTION_LIST:
 		return "list of texts";
 	case OPTION_MAP:

@@ -9,6 +9,7 @@
 #include "agent/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "watcher/registration.h"
 
 static int
 docker_news_span(struct str text, nsec *out, struct err *err)
@@ -50,6 +51,21 @@ docker_news_check(
 	}
 	*out = d;
 	return 0;
+}
+
+/* An address in the other family is one of TaggedAddresses; local.c adds those of the address
+ * itself. */
+static size_t
+docker_news_tagged(const struct rules_service *s, struct tagged_address out[2])
+{
+	bool v6 = str_find(s->address_other, ':') < s->address_other.n;
+
+	if (s->address_other.n == 0)
+		return 0;
+	out[0] = out[1] = (struct tagged_address){ STR_NONE, s->address_other, s->port_other };
+	out[0].tag = v6 ? STR("lan_ipv6") : STR("lan_ipv4");
+	out[1].tag = v6 ? STR("wan_ipv6") : STR("wan_ipv4");
+	return 2;
 }
 
 /* Rules' pairs and entity's pairs are two types of one shape: rooms do not share them. */
@@ -95,12 +111,16 @@ docker_news_service(struct local *local, struct now now, const struct docker_new
 		.tags_set = s->tag_count > 0,
 		.meta_set = s->meta_count > 0,
 	};
+	struct tagged_address tagged[2];
 	struct check_def check;
 	struct str args[1];
 	struct err err = { 0 };
 	int rc = s->check.present ? docker_news_check(&s->check, args, &check, &err) : 0;
 
 	info.meta = docker_news_meta(s);
+	info.tagged = tagged;
+	info.tagged_count = docker_news_tagged(s, tagged);
+	info.tagged_set = info.tagged_count > 0;
 	if (rc == 0)
 		rc = local_service_put(local, now, &info, s->check.present ? &check : NULL,
 		    s->check.present ? 1 : 0, false, LOCAL_DOCKER, &err);
@@ -184,5 +204,47 @@ docker_news_apply(struct local *local, struct now now, const struct docker_news 
 	case DOCKER_NEWS_AWAY:
 	case DOCKER_NEWS_WARN:
 		break;
+	}
+}
+
+/* Of "HOST:CONTAINER:PORT" or "HOST:CONTAINER:PORT:udp" what stands before PORT. */
+static struct str
+docker_news_prefix(struct str id, struct str host)
+{
+	size_t container = host.n + 1;
+
+	return str_head(id, container + str_find(str_skip(id, container), ':') + 1);
+}
+
+/* Does the engine run the container? */
+static bool
+docker_news_runs(const struct local *local, struct str prefix)
+{
+	const struct local_service *s = NULL;
+
+	while ((s = local_service_next(local, s)) != NULL)
+		if (s->source == LOCAL_DOCKER && str_starts(s->info.id, prefix))
+			return true;
+	return false;
+}
+
+void
+docker_news_cleanup(struct local *local, struct now now, struct str host)
+{
+	const struct local_service *s = local_service_next(local, NULL), *next;
+	struct err err;
+	char *id;
+
+	for (; s != NULL; s = next) {
+		next = local_service_next(local, s);
+		if (s->source != LOCAL_API || !registration_id_is_of(s->info.id, host) ||
+		    docker_news_runs(local, docker_news_prefix(s->info.id, host)))
+			continue;
+		id = str_dup(s->info.id); /* s goes */
+		if (local_service_remove(local, now, str_of(id), &err) < 0)
+			log_warn("docker", "cannot deregister id=%s: %s", id, err.text);
+		else
+			log_info("docker", "service without container deregistered id=%s", id);
+		free(id);
 	}
 }

@@ -1,49 +1,26 @@
-/* agent/external.c -- /v1/catalog/register and deregister, carried out as the virtual owner.
+/* agent/external.c -- /v1/catalog/register and deregister, planned as steps for the log.
  *
  * Tests, defaults and texts are Consul's (its catalog endpoint, then its state store), in its
- * order; a registration is all or nothing. Everything is found in the catalog: what is shown on a
- * node is what can be named. Records of agents are never written here, only masked.
+ * order. What is here decides what is meant; what must still be so when the log comes to it is said
+ * by conditions among the steps. Records of agents are never written, only masked.
  *
- * The journal holds the records as they are, one kind for each kind of record. Masks are not
- * kept: they name an epoch of their owner, and this agent's own ends with its process.
+ * Parts: records; what is planned already; what a registration may say; registering;
+ * deregistering; coordinates.
  */
 #include "agent/external.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/change.h"
 #include "base/json.h"
-#include "base/mem.h"
 
-#define JOURNAL_RECORD 2 /* added to a record's kind: 3, 4 and 5; local.c has 1 and 2 */
-
-struct external {
-	struct store *store;
-	struct journal *journal; /* NULL: nothing is kept */
-	struct uuid cluster;
-};
-
-struct external *
-external_new(struct store *store, struct journal *journal, const struct uuid *cluster)
-{
-	struct external *x = mem_new(struct external);
-
-	*x = (struct external){ store, journal, *cluster };
-	return x;
-}
-
-void
-external_free(struct external *x)
-{
-	free(x);
-}
+#define EXTERNAL_MASKS_DROPPED 64 /* masks that have ended, dropped along with one deregistration \
+				   */
 
 /* ---- records ---- */
 
-/* Key of a service or check on a node. */
-static void
-key_make(struct buf *key, struct str node, struct str id)
+void
+external_key(struct buf *key, struct str node, struct str id)
 {
 	buf_init(key, RECORD_KEY_MAX + 1);
 	buf_add(key, node);
@@ -51,76 +28,86 @@ key_make(struct buf *key, struct str node, struct str id)
 	buf_add(key, id);
 }
 
-static bool
-record_find(const struct external *x, const struct uuid *owner, uint16_t kind, struct str key,
-    struct owner_record *out)
+bool
+external_find(const struct store *s, uint16_t kind, struct str key, struct owner_record *out)
 {
-	const struct owner *o = store_owner(x->store, owner);
+	const struct owner *o = store_cluster_owner(s);
 
 	return o != NULL && owner_find(o, kind, key, out) && !out->gone;
 }
 
-/* The journal learns what was changed, as it is now. */
 static int
-external_keep(struct external *x, const struct change *change, struct err *err)
+put(struct buf *steps, uint16_t kind, struct str key, const struct buf *body, struct err *err)
+{
+	if (body->full)
+		return err_set(
+		    err, ERR_LIMIT, "more than %d bytes in one registration", RECORD_BODY_MAX);
+	return fsm_step_add(steps,
+	    &(struct fsm_step){ .verb = FSM_PUT, .kind = kind, .key = key, .body = buf_str(body) },
+	    err);
+}
+
+static int
+step(struct buf *steps, enum fsm_step_verb verb, uint16_t kind, struct str key, struct err *err)
+{
+	return fsm_step_add(
+	    steps, &(struct fsm_step){ .verb = verb, .kind = kind, .key = key }, err);
+}
+
+/* ---- what is planned already ---- */
+
+static bool
+key_on(struct str key, struct str node)
+{
+	return key.n > node.n && str_starts(key, node) && key.p[node.n] == '\0';
+}
+
+static bool
+step_removes(const struct fsm_step *s, uint16_t kind, struct str key)
+{
+	switch (s->verb) {
+	case FSM_REMOVE:
+	case FSM_REMOVE_SERVICE:
+		return s->kind == kind && str_eq(s->key, key);
+	case FSM_REMOVE_NODE:
+		return kind == RECORD_NODE ? str_eq(s->key, key)
+					   : kind != RECORD_MASK && key_on(key, s->key);
+	case FSM_PUT:
+	case FSM_IF_AT:
+	case FSM_IF_LIVE:
+	case FSM_STEP_VERBS:
+		break;
+	}
+	return false;
+}
+
+enum external_planned
+external_planned(const struct buf *steps, uint16_t kind, struct str key, struct str *body)
+{
+	struct reader r = rd_of(buf_str(steps));
+	enum external_planned is = EXTERNAL_AS_IS;
+	struct fsm_step s;
+	unsigned unused;
+
+	while (fsm_step_next(&r, &s, &unused)) {
+		if (s.verb == FSM_PUT && s.kind == kind && str_eq(s.key, key)) {
+			is = EXTERNAL_PUT;
+			*body = s.body;
+		} else if (step_removes(&s, kind, key)) {
+			is = EXTERNAL_GONE;
+		}
+	}
+	return is;
+}
+
+static bool
+will_be(const struct store *s, const struct buf *steps, uint16_t kind, struct str key)
 {
 	struct owner_record r;
-	size_t cursor = 0;
-	uint16_t kind;
-	struct str key;
-	int rc = 0;
+	struct str body;
+	enum external_planned is = external_planned(steps, kind, key, &body);
 
-	if (x->journal == NULL)
-		return 0;
-	journal_begin(x->journal);
-	while (rc == 0 && change_next(change, &cursor, &kind, &key)) {
-		uint16_t kept_as = (uint16_t)(kind + JOURNAL_RECORD);
-
-		if (record_find(x, &x->cluster, kind, key, &r))
-			rc = journal_put(x->journal, kept_as, key, blob_str(r.body), err);
-		else
-			rc = journal_delete(x->journal, kept_as, key, err);
-	}
-	if (rc == 0)
-		return journal_commit(x->journal, err);
-	journal_abort(x->journal);
-	return rc;
-}
-
-/* Ends a change: kept, or undone. 1: changed, 0: equal. */
-static int
-external_finish(struct external *x, struct change *change, int rc, struct err *err)
-{
-	if (rc >= 0)
-		rc = external_keep(x, change, err);
-	if (rc < 0)
-		change_undo(change);
-	else
-		rc = change->count > 0;
-	change_done(change);
-	return rc;
-}
-
-int
-external_restore(struct external *x, struct now now, struct err *err)
-{
-	size_t cursor = 0;
-	uint16_t kind;
-	struct str key, value;
-
-	if (x->journal == NULL)
-		return 0;
-	while (journal_next(x->journal, &cursor, &kind, &key, &value)) {
-		int rc;
-
-		if (kind < RECORD_NODE + JOURNAL_RECORD || kind > RECORD_CHECK + JOURNAL_RECORD)
-			continue;
-		rc = store_put(
-		    x->store, now, &x->cluster, (uint16_t)(kind - JOURNAL_RECORD), key, value, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	return is == EXTERNAL_PUT || (is == EXTERNAL_AS_IS && external_find(s, kind, key, &r));
 }
 
 /* ---- what a registration may say ---- */
@@ -235,10 +222,10 @@ node_failed(const struct catalog_node *n)
 
 /* Two names for one id, one name for two ids. *renamed: the node that gives way. */
 static int
-register_node_conflict(const struct external *x, const struct external_register *r,
+register_node_conflict(const struct store *s, const struct external_register *r,
     const struct catalog_node **renamed, struct err *err)
 {
-	const struct catalog *catalog = store_catalog(x->store);
+	const struct catalog *catalog = store_catalog(s);
 	const struct catalog_node *same_id, *same_name;
 	char address[100];
 
@@ -259,282 +246,299 @@ register_node_conflict(const struct external *x, const struct external_register 
 	return 0;
 }
 
-static void node_remove(struct external *, struct change *, struct str name);
+/* All that is external of it. */
+static int
+node_gone(struct str name, struct buf *steps, struct err *err)
+{
+	int rc = step(steps, FSM_REMOVE_NODE, RECORD_NODE, name, err);
+
+	return rc < 0 ? rc : step(steps, FSM_REMOVE, RECORD_COORDINATE, name, err);
+}
+
+/* As it is now, or there is none: two that claim one name at once must not both get it. */
+static int
+node_unchanged(const struct store *s, struct str name, struct buf *steps, struct err *err)
+{
+	struct fsm_step at = { .verb = FSM_IF_AT, .kind = RECORD_NODE, .key = name };
+	struct owner_record r;
+	struct str body;
+
+	if (external_planned(steps, RECORD_NODE, name, &body) != EXTERNAL_AS_IS)
+		return 0;
+	if (external_find(s, RECORD_NODE, name, &r))
+		at.number = r.number;
+	return fsm_step_add(steps, &at, err);
+}
 
 static int
 register_node(
-    struct external *x, struct change *change, const struct external_register *r, struct err *err)
+    const struct store *s, const struct external_register *r, struct buf *steps, struct err *err)
 {
-	const struct catalog_node *there = catalog_node_find(store_catalog(x->store), r->node.name);
+	const struct catalog_node *there = catalog_node_find(store_catalog(s), r->node.name);
 	const struct catalog_node *renamed;
-	struct owner_record record;
 	struct buf body;
-	int rc = register_node_conflict(x, r, &renamed, err);
+	int rc = register_node_conflict(s, r, &renamed, err);
 
 	if (rc != 0)
 		return rc;
 	if (there != NULL && there->agent)
 		return 0;
-	if (r->skip_node_update && record_find(x, &x->cluster, RECORD_NODE, r->node.name, &record))
+	if (r->skip_node_update && will_be(s, steps, RECORD_NODE, r->node.name))
 		return 0;
-	if (renamed != NULL) {
-		char *old = str_dup(renamed->info.name);
-
-		node_remove(x, change, str_of(old));
-		free(old);
-	}
+	if (r->node.id.n > 0)
+		rc = node_unchanged(s, r->node.name, steps, err);
+	if (rc == 0 && renamed != NULL)
+		rc = node_gone(renamed->info.name, steps, err);
+	if (rc != 0)
+		return rc;
 	buf_init(&body, RECORD_BODY_MAX);
 	node_pack(&body, &r->node);
-	rc = change_put(change, RECORD_NODE, r->node.name, &body, err);
+	rc = put(steps, RECORD_NODE, r->node.name, &body, err);
 	buf_done(&body);
 	return rc;
 }
 
 static int
-register_service(struct change *change, const struct service_info *service, struct err *err)
+register_service(const struct service_info *service, struct buf *steps, struct err *err)
 {
 	struct buf key, body;
 	int rc;
 
-	key_make(&key, service->node, service->id);
+	external_key(&key, service->node, service->id);
 	buf_init(&body, RECORD_BODY_MAX);
 	service_pack(&body, service);
-	rc = change_put(change, RECORD_SERVICE, buf_str(&key), &body, err);
+	rc = put(steps, RECORD_SERVICE, buf_str(&key), &body, err);
 	buf_done(&body);
 	buf_done(&key);
 	return rc;
 }
 
 static int
-register_check(struct external *x, struct change *change, const struct external_register *r,
-    const struct check_info *given, struct err *err)
+service_missing(struct str node, struct err *err)
+{
+	return err_set(err, ERR_INPUT,
+	    "failed inserting check: Missing service registration on node \"" STR_FMT "\"",
+	    STR_ARG(node));
+}
+
+/* A check shows its service's name and tags; *arrays are what they lie in. The service must still
+ * be there then. */
+static int
+check_tie(const struct store *s, struct check_info *check, void **arrays, struct buf *steps,
+    struct err *err)
+{
+	const struct catalog_node *node = catalog_node_find(store_catalog(s), check->node);
+	const struct catalog_service *service =
+	    node == NULL ? NULL : catalog_service_find(node, check->service_id);
+	struct service_info info = { 0 };
+	struct str body;
+	struct buf key;
+	int rc = 0;
+
+	external_key(&key, check->node, check->service_id);
+	switch (external_planned(steps, RECORD_SERVICE, buf_str(&key), &body)) {
+	case EXTERNAL_PUT:
+		rc = service_unpack_owned(arrays, body, &info, err);
+		break;
+	case EXTERNAL_AS_IS:
+		if (service != NULL && service->external)
+			rc = step(steps, FSM_IF_LIVE, RECORD_SERVICE, buf_str(&key), err);
+		break;
+	case EXTERNAL_GONE:
+		if (service != NULL && service->external)
+			service = NULL;
+		break;
+	}
+	buf_done(&key);
+	if (rc != 0)
+		return rc;
+	if (info.name.n == 0 && service == NULL)
+		return service_missing(check->node, err);
+	if (info.name.n == 0)
+		info = service->info;
+	check->service_name = info.name;
+	check->service_tags = info.tags;
+	check->service_tag_count = info.tag_count;
+	return 0;
+}
+
+static int
+check_defaults(const struct external_register *r, struct check_info *check, struct err *err)
+{
+	if (check->node.n > 0 && !str_eq(check->node, r->node.name))
+		return err_set(err, ERR_INPUT,
+		    "check node \"" STR_FMT "\" does not match node \"" STR_FMT "\"",
+		    STR_ARG(check->node), STR_ARG(r->node.name));
+	check->node = r->node.name;
+	if (check->id.n == 0)
+		check->id = check->name;
+	if (check->id.n == 0)
+		return err_set(err, ERR_INPUT, "Must provide check ID or name");
+	if (check->status.n == 0)
+		check->status = check_status_text(CHECK_CRITICAL);
+	if (check->type.n == 0)
+		check->type = definition_type(check->definition_json);
+	check->service_name = STR_NONE;
+	check->service_tags = NULL;
+	check->service_tag_count = 0;
+	return 0;
+}
+
+static int
+register_check(const struct store *s, const struct external_register *r,
+    const struct check_info *given, struct buf *steps, struct err *err)
 {
 	struct check_info check = *given;
 	struct buf key, body;
-	int rc;
+	void *arrays = NULL;
+	int rc = check_defaults(r, &check, err);
 
-	if (check.node.n > 0 && !str_eq(check.node, r->node.name))
-		return err_set(err, ERR_INPUT,
-		    "check node \"" STR_FMT "\" does not match node \"" STR_FMT "\"",
-		    STR_ARG(check.node), STR_ARG(r->node.name));
-	check.node = r->node.name;
-	if (check.id.n == 0)
-		check.id = check.name;
-	if (check.id.n == 0)
-		return err_set(err, ERR_INPUT, "Must provide check ID or name");
-	if (check.status.n == 0)
-		check.status = check_status_text(CHECK_CRITICAL);
-	if (check.type.n == 0)
-		check.type = definition_type(check.definition_json);
-	check.service_name = STR_NONE;
-	check.service_tags = NULL;
-	check.service_tag_count = 0;
-	if (check.service_id.n > 0) {
-		const struct catalog_node *node =
-		    catalog_node_find(store_catalog(x->store), r->node.name);
-		const struct catalog_service *service =
-		    node == NULL ? NULL : catalog_service_find(node, check.service_id);
-
-		if (service == NULL)
-			return err_set(err, ERR_INPUT,
-			    "failed inserting check: Missing service registration on node "
-			    "\"" STR_FMT "\"",
-			    STR_ARG(r->node.name));
-		check.service_name = service->info.name;
-		check.service_tags = service->info.tags;
-		check.service_tag_count = service->info.tag_count;
+	if (rc == 0 && check.service_id.n > 0)
+		rc = check_tie(s, &check, &arrays, steps, err);
+	if (rc == 0) {
+		external_key(&key, check.node, check.id);
+		buf_init(&body, RECORD_BODY_MAX);
+		check_pack(&body, &check);
+		rc = put(steps, RECORD_CHECK, buf_str(&key), &body, err);
+		buf_done(&body);
+		buf_done(&key);
 	}
-	key_make(&key, check.node, check.id);
-	buf_init(&body, RECORD_BODY_MAX);
-	check_pack(&body, &check);
-	rc = change_put(change, RECORD_CHECK, buf_str(&key), &body, err);
-	buf_done(&body);
-	buf_done(&key);
+	free(arrays);
 	return rc;
 }
 
 int
 external_register(
-    struct external *x, struct now now, const struct external_register *r, struct err *err)
+    const struct store *s, const struct external_register *r, struct buf *steps, struct err *err)
 {
 	struct service_info service = r->service;
-	struct change change;
 	int rc = register_input(r, &service, err);
 
-	if (rc != 0)
-		return rc;
-	change_begin(&change, x->store, &x->cluster, now);
-	rc = register_node(x, &change, r, err);
-	if (rc >= 0 && r->has_service)
-		rc = register_service(&change, &service, err);
-	for (size_t i = 0; i < r->check_count && rc >= 0; i++)
-		rc = register_check(x, &change, r, &r->checks[i], err);
-	return external_finish(x, &change, rc, err);
+	if (rc == 0)
+		rc = register_node(s, r, steps, err);
+	if (rc == 0 && r->has_service)
+		rc = register_service(&service, steps, err);
+	for (size_t i = 0; i < r->check_count && rc == 0; i++)
+		rc = register_check(s, r, &r->checks[i], steps, err);
+	return rc;
 }
 
 /* ---- deregistering ---- */
 
-/* What is to go: records of the virtual owner, and records of agents to be masked. */
-struct going {
-	struct row {
-		uint16_t kind;
-		bool masked;
-		struct uuid owner;
-		char *key;
-		size_t key_len;
-	} * rows;
-	size_t count, room;
-};
-
-static void
-going_add(struct going *g, uint16_t kind, struct str key, const struct uuid *masked_of)
+/* Hides what an agent has under this key, if it has it. */
+static int
+mask(const struct store *s, const struct catalog_node *node, uint16_t kind, struct str key,
+    struct buf *steps, struct err *err)
 {
-	g->rows = mem_grow(g->rows, g->count, &g->room, sizeof *g->rows);
-	g->rows[g->count] = (struct row){ kind, masked_of != NULL, { { 0 } }, str_dup(key), key.n };
-	if (masked_of != NULL)
-		g->rows[g->count].owner = *masked_of;
-	g->count++;
-}
+	struct buf mask_key, body;
+	int rc = 0;
 
-/* A service or check of a node: the external record of this id, and the agent's own. */
-static void
-going_entry(struct external *x, struct going *g, const struct catalog_node *node, struct str name,
-    uint16_t kind, struct str id)
-{
-	struct owner_record r;
-	struct buf key;
-
-	key_make(&key, name, id);
-	if (record_find(x, &x->cluster, kind, buf_str(&key), &r))
-		going_add(g, kind, buf_str(&key), NULL);
-	buf_done(&key);
-	if (node != NULL && node->agent && record_find(x, &node->owner, kind, id, &r))
-		going_add(g, kind, id, &node->owner);
-}
-
-/* External records of a node that the catalog does not show (its agent is gone). */
-static void
-going_unseen(struct external *x, struct going *g, struct str name)
-{
-	const struct owner *o = store_owner(x->store, &x->cluster);
-	struct owner_record r;
-	struct owner_range range;
-	uint64_t cursor = 0;
-	struct buf prefix;
-
-	if (o == NULL)
-		return;
-	key_make(&prefix, name, STR_NONE);
-	range = owner_range_for(o, 0);
-	while (owner_range_next(o, &range, &cursor, &r))
-		if (!r.gone && (r.kind == RECORD_SERVICE || r.kind == RECORD_CHECK) &&
-		    str_starts(r.key, buf_str(&prefix)))
-			going_add(g, r.kind, r.key, NULL);
-	buf_done(&prefix);
-}
-
-static void
-going_node(struct external *x, struct going *g, struct str name)
-{
-	const struct catalog_node *node = catalog_node_find(store_catalog(x->store), name);
-	const struct catalog_service *service = NULL;
-	const struct catalog_check *check = NULL;
-	struct owner_record r;
-
-	if (node == NULL) {
-		going_unseen(x, g, name);
-	} else {
-		while ((check = catalog_check_next(node, check)) != NULL)
-			going_entry(x, g, node, name, RECORD_CHECK, check->info.id);
-		while ((service = catalog_service_next(node, service)) != NULL)
-			going_entry(x, g, node, name, RECORD_SERVICE, service->info.id);
-		if (node->agent)
-			going_add(g, RECORD_NODE, STR_NONE, &node->owner);
-	}
-	if (record_find(x, &x->cluster, RECORD_NODE, name, &r))
-		going_add(g, RECORD_NODE, name, NULL);
-}
-
-static void
-going_service(struct external *x, struct going *g, struct str name, struct str id)
-{
-	const struct catalog_node *node = catalog_node_find(store_catalog(x->store), name);
-	const struct catalog_check *check = NULL;
-
-	while (node != NULL && (check = catalog_check_next(node, check)) != NULL)
-		if (str_eq(check->info.service_id, id))
-			going_entry(x, g, node, name, RECORD_CHECK, check->info.id);
-	going_entry(x, g, node, name, RECORD_SERVICE, id);
-}
-
-static void
-going_remove(const struct going *g, struct change *change)
-{
-	for (size_t i = 0; i < g->count; i++)
-		if (!g->rows[i].masked)
-			change_remove(
-			    change, g->rows[i].kind, str_mem(g->rows[i].key, g->rows[i].key_len));
+	if (node == NULL || !node->agent)
+		return 0;
+	buf_init(&mask_key, RECORD_KEY_MAX);
+	buf_init(&body, RECORD_BODY_MAX);
+	rc = store_mask_make(s, &node->owner, kind, key, &mask_key, &body, err);
+	if (rc > 0)
+		rc = put(steps, RECORD_MASK, buf_str(&mask_key), &body, err);
+	buf_done(&mask_key);
+	buf_done(&body);
+	return rc;
 }
 
 static int
-going_mask(struct external *x, struct now now, const struct going *g, struct err *err)
+masks_drop(const struct store *s, struct buf *steps, struct err *err)
 {
-	int masked = 0;
+	const void *cursor = NULL;
+	struct str key, body;
+	int rc = 0;
 
-	for (size_t i = 0; i < g->count; i++) {
-		const struct row *row = &g->rows[i];
-		int rc = 0;
-
-		if (row->masked)
-			rc = store_mask(x->store, now, &row->owner, row->kind,
-			    str_mem(row->key, row->key_len), err);
-		if (rc < 0)
-			return rc;
-		masked |= rc;
+	for (unsigned n = 0; rc == 0 && n < EXTERNAL_MASKS_DROPPED; n++) {
+		if (!store_mask_ended_next(s, &cursor, &key))
+			break;
+		if (external_planned(steps, RECORD_MASK, key, &body) == EXTERNAL_AS_IS)
+			rc = step(steps, FSM_REMOVE, RECORD_MASK, key, err);
 	}
-	return masked;
+	return rc;
 }
 
-static void
-going_done(struct going *g)
+static int
+remove_check(const struct store *s, const struct catalog_node *node, struct str name, struct str id,
+    struct buf *steps, struct err *err)
 {
-	for (size_t i = 0; i < g->count; i++)
-		free(g->rows[i].key);
-	free(g->rows);
+	struct buf key;
+	int rc;
+
+	external_key(&key, name, id);
+	rc = step(steps, FSM_REMOVE, RECORD_CHECK, buf_str(&key), err);
+	buf_done(&key);
+	return rc < 0 ? rc : mask(s, node, RECORD_CHECK, id, steps, err);
 }
 
-static void
-node_remove(struct external *x, struct change *change, struct str name)
+/* With its checks, also those of the one kind on a service of the other. */
+static int
+remove_service(const struct store *s, const struct catalog_node *node, struct str name,
+    struct str id, struct buf *steps, struct err *err)
 {
-	struct going g = { 0 };
+	const struct catalog_check *check = NULL;
+	struct buf key;
+	int rc;
 
-	going_node(x, &g, name);
-	going_remove(&g, change);
-	going_done(&g);
+	external_key(&key, name, id);
+	rc = step(steps, FSM_REMOVE_SERVICE, RECORD_SERVICE, buf_str(&key), err);
+	buf_done(&key);
+	while (rc == 0 && node != NULL && (check = catalog_check_next(node, check)) != NULL)
+		if (str_eq(check->info.service_id, id))
+			rc = mask(s, node, RECORD_CHECK, check->info.id, steps, err);
+	return rc < 0 ? rc : mask(s, node, RECORD_SERVICE, id, steps, err);
+}
+
+static int
+remove_node(const struct store *s, const struct catalog_node *node, struct str name,
+    struct buf *steps, struct err *err)
+{
+	const struct catalog_service *service = NULL;
+	const struct catalog_check *check = NULL;
+	int rc = node_gone(name, steps, err);
+
+	while (rc == 0 && node != NULL && (check = catalog_check_next(node, check)) != NULL)
+		rc = mask(s, node, RECORD_CHECK, check->info.id, steps, err);
+	while (rc == 0 && node != NULL && (service = catalog_service_next(node, service)) != NULL)
+		rc = mask(s, node, RECORD_SERVICE, service->info.id, steps, err);
+	return rc < 0 ? rc : mask(s, node, RECORD_NODE, STR_NONE, steps, err);
 }
 
 int
 external_deregister(
-    struct external *x, struct now now, const struct external_deregister *d, struct err *err)
+    const struct store *s, const struct external_deregister *d, struct buf *steps, struct err *err)
 {
-	struct going g = { 0 };
-	struct change change;
-	int rc, masked = 0;
+	const struct catalog_node *node = catalog_node_find(store_catalog(s), d->node);
+	int rc;
 
 	if (d->node.n == 0)
 		return err_set(err, ERR_INPUT, "Must provide node");
 	if (d->service_id.n > 0)
-		going_service(x, &g, d->node, d->service_id);
+		rc = remove_service(s, node, d->node, d->service_id, steps, err);
 	else if (d->check_id.n > 0)
-		going_entry(x, &g, catalog_node_find(store_catalog(x->store), d->node), d->node,
-		    RECORD_CHECK, d->check_id);
+		rc = remove_check(s, node, d->node, d->check_id, steps, err);
 	else
-		going_node(x, &g, d->node);
-	change_begin(&change, x->store, &x->cluster, now);
-	going_remove(&g, &change);
-	rc = external_finish(x, &change, 0, err);
-	if (rc >= 0)
-		masked = going_mask(x, now, &g, err);
-	going_done(&g);
-	return rc < 0 ? rc : masked < 0 ? masked : rc | masked;
+		rc = remove_node(s, node, d->node, steps, err);
+	return rc < 0 ? rc : masks_drop(s, steps, err);
+}
+
+/* ---- coordinates ---- */
+
+int
+external_coordinate(
+    struct str node, const struct coordinate_info *at, struct buf *steps, struct err *err)
+{
+	struct buf body;
+	int rc = step(steps, FSM_IF_LIVE, RECORD_NODE, node, err);
+
+	if (rc < 0)
+		return rc;
+	buf_init(&body, RECORD_BODY_MAX);
+	coordinate_pack(&body, at);
+	rc = put(steps, RECORD_COORDINATE, node, &body, err);
+	buf_done(&body);
+	return rc;
 }

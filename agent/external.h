@@ -1,14 +1,14 @@
 /* agent/external.h -- records of nodes that are no agents (/v1/catalog/register, RULES 4, 5).
  *
- * One operation of Consul's catalog API as a value, and what carries it out. Here it is applied
- * at once as the virtual owner and kept in the journal; it is what Raft will apply.
+ * One operation of Consul's catalog API as a value, and what it means as steps for the log
+ * (kv/fsm_external.h): planned on the catalog as it is seen here, carried out by Raft. Several may
+ * be planned one behind the other; later ones see what earlier ones will have done.
  */
 #ifndef AGENT_EXTERNAL_H
 #define AGENT_EXTERNAL_H
 
-#include "agent/journal_io.h"
 #include "base/err.h"
-#include "base/nsec.h"
+#include "kv/fsm_external.h"
 #include "kv/store.h"
 
 struct external_register {
@@ -26,20 +26,28 @@ struct external_deregister {
 
 #define EXTERNAL_CHECKS_MAX 1024 /* checks in one registration */
 
-struct external;
+/* Adds the steps. 0; ERR_INPUT/ERR_CONFLICT with Consul's text (its handler answers 500 to all of
+ * them); ERR_LIMIT: ours. Defaults (ids, status, the type of a check by its definition, weights of 0
+ * and 0) are filled in here; node.datacenter is the caller's. A name that is an agent's gets no node
+ * record: services and checks are added to that agent's node. */
+int external_register(
+    const struct store *, const struct external_register *, struct buf *steps, struct err *);
+/* Unknown things are fine. What an agent owns is masked until it says so again (RULES 5). */
+int external_deregister(
+    const struct store *, const struct external_deregister *, struct buf *steps, struct err *);
 
-struct external *external_new(struct store *, struct journal *, const struct uuid *cluster);
-void external_free(struct external *);
-/* What the journal holds is put back. */
-int external_restore(struct external *, struct now, struct err *);
+/* Where an external node is in the network. What an agent says of itself counts more. */
+int external_coordinate(
+    struct str node, const struct coordinate_info *, struct buf *steps, struct err *);
 
-/* 1: something changed, 0: equal; ERR_INPUT/ERR_CONFLICT with Consul's text (its handler answers
- * 500 to all of them); ERR_LIMIT, ERR_IO: ours. Defaults (ids, status, the type of a check by its
- * definition, weights of 0 and 0) are filled in here; node.datacenter is the caller's. A name
- * that is an agent's gets no node record: services and checks are added to that agent's node. */
-int external_register(struct external *, struct now, const struct external_register *, struct err *);
-/* Unknown things are fine (0). What an agent owns is masked until it says so again (RULES 5). */
-int external_deregister(struct external *, struct now, const struct external_deregister *,
-    struct err *);
+/* The key of a service's or check's record on a node. */
+void external_key(struct buf *, struct str node, struct str id);
+/* A record as it is here, without what is planned. */
+bool external_find(
+    const struct store *, uint16_t kind, struct str key, struct owner_record *out);
+/* Whether the steps put this record (*body, borrowed), remove it, or leave it as it is. */
+enum external_planned { EXTERNAL_AS_IS, EXTERNAL_PUT, EXTERNAL_GONE };
+enum external_planned external_planned(
+    const struct buf *steps, uint16_t kind, struct str key, struct str *body);
 
 #endif

@@ -65,6 +65,7 @@ struct local_config {
 	bool local_scripts_enabled; /* in config files, even when not elsewhere */
 	size_t services_max;        /* 0: no limit but the store's */
 	nsec check_update_interval; /* between changes of output alone; 0: 5 minutes */
+	nsec deregister_min; /* no patience with a critical service is shorter */
 };
 
 struct local *local_new(const struct local_config *);

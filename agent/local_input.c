@@ -5,11 +5,8 @@
  */
 #include "agent/local_private.h"
 
+#include "agent/meta.h"
 #include "base/addr.h"
-
-#define META_PAIRS_MAX 64
-#define META_KEY_MAX 128
-#define META_VALUE_MAX 512
 
 /* ---- services ---- */
 
@@ -29,18 +26,6 @@ input_weights(const struct service_info *info, struct err *err)
 	return 0;
 }
 
-static bool
-meta_key_allowed(struct str key)
-{
-	for (size_t i = 0; i < key.n; i++) {
-		char c = chr_lower(key.p[i]);
-
-		if (!chr_digit(c) && !(c >= 'a' && c <= 'z') && c != '_' && c != '-')
-			return false;
-	}
-	return true;
-}
-
 static int
 input_meta(const struct service_info *info, struct err *err)
 {
@@ -51,18 +36,8 @@ input_meta(const struct service_info *info, struct err *err)
 		    META_PAIRS_MAX);
 	for (size_t i = 0; i < info->meta_count; i++) {
 		struct str key = info->meta[i].key, value = info->meta[i].value;
-		const char *fault = NULL;
+		const char *fault = meta_fault(key, value, false);
 
-		if (key.n == 0)
-			fault = "Key cannot be blank";
-		else if (!meta_key_allowed(key))
-			fault = "Key contains invalid characters";
-		else if (key.n > META_KEY_MAX)
-			fault = "Key is too long (limit: 128 characters)";
-		else if (str_starts(key, STR("consul-")))
-			fault = "Key prefix 'consul-' is reserved for internal use";
-		else if (value.n > META_VALUE_MAX)
-			fault = "Value is too long (limit: 512 characters)";
 		if (fault != NULL)
 			return err_set(err, ERR_INPUT,
 			    "Invalid Service Meta: Couldn't load metadata pair ('" STR_FMT

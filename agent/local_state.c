@@ -17,7 +17,6 @@
 #define OUTPUT_PASSING_MAX 256 /* bytes published */
 #define OUTPUT_OTHER_MAX 1024
 #define UPDATE_INTERVAL (5 * NSEC_MIN)
-#define DEREGISTER_MIN NSEC_MIN /* Consul's least patience with a critical service */
 
 #define TTL_EXPIRED "TTL expired"
 
@@ -85,14 +84,14 @@ local_due_cmp(const struct local_check *a, const struct local_check *b)
 RB_GENERATE(local_due, local_check, by_due, local_due_cmp)
 
 static nsec
-state_reap_until(const struct local_check *c)
+state_reap_until(const struct local *l, const struct local_check *c)
 {
 	nsec patience = c->def.deregister_after;
 
 	if (patience <= 0 || c->service == NULL || c->critical_since == NSEC_NEVER)
 		return NSEC_NEVER;
-	if (patience < DEREGISTER_MIN)
-		patience = DEREGISTER_MIN;
+	if (patience < l->config.deregister_min)
+		patience = l->config.deregister_min;
 	return patience > NSEC_NEVER - c->critical_since ? NSEC_NEVER
 							 : c->critical_since + patience;
 }
@@ -108,7 +107,7 @@ state_due_clear(struct local *l, struct local_check *c)
 void
 state_due_set(struct local *l, struct local_check *c)
 {
-	nsec due = nsec_min(nsec_min(c->ttl_until, c->publish_until), state_reap_until(c));
+	nsec due = nsec_min(nsec_min(c->ttl_until, c->publish_until), state_reap_until(l, c));
 
 	if (due == c->due)
 		return;

@@ -139,6 +139,17 @@ option_set_duration(nsec *out, struct str value, struct err *err)
 }
 
 static int
+option_set_seconds(nsec *out, struct str value, struct err *err)
+{
+	uint64_t seconds;
+
+	if (!str_u64(value, INT32_MAX, &seconds))
+		return option_set_duration(out, value, err);
+	*out = (nsec)seconds * NSEC_SEC;
+	return 0;
+}
+
+static int
 option_set_string(struct options *o, struct str *out, struct str value, struct err *err)
 {
 	struct str copy = arena_dup(&o->arena, value);
@@ -208,6 +219,18 @@ option_add_pair(
 }
 
 int
+option_add_watch(struct options *o, struct str text, struct err *err)
+{
+	struct str *slot = option_grow(o, offsetof(struct options, watches),
+	    offsetof(struct options, watch_count), sizeof *slot);
+
+	if (slot == NULL)
+		return option_full(err);
+	*slot = STR_NONE;
+	return option_set_string(o, slot, text, err);
+}
+
+int
 option_note_unused(struct options *o, const struct option *row, struct str name, struct err *err)
 {
 	struct option_unused *slot;
@@ -238,6 +261,8 @@ option_set_text(struct options *o, const struct option *row, struct str value, s
 		return option_set_int(at, row, value, err);
 	case OPTION_DURATION:
 		return option_set_duration(at, value, err);
+	case OPTION_SECONDS:
+		return option_set_seconds(at, value, err);
 	case OPTION_LIST:
 		return option_add_item(o, row, value, err);
 	case OPTION_MAP:
@@ -356,6 +381,24 @@ options_flags(struct options *o, int argc, char **argv, bool *help_wanted, struc
 	return 0;
 }
 
+/* How files are read, wherever among the flags that stands. */
+static int
+options_format(struct options *o, int argc, char **argv, struct err *err)
+{
+	int rc = 0;
+
+	for (int i = 0; i < argc && rc == 0;) {
+		struct option_arg a;
+
+		if (!option_arg_next(argc, argv, &i, &a, err, &rc) || rc < 0)
+			return rc;
+		if (a.row->type == OPTION_TEXT &&
+		    a.row->offset == offsetof(struct options, config_format))
+			rc = config_format_set(o, a.value, err);
+	}
+	return rc;
+}
+
 /* The files that the flags name, in the order given; they come before the flags. */
 static int
 options_files(struct options *o, int argc, char **argv, struct err *err)
@@ -389,6 +432,8 @@ options_read(struct options *o, int argc, char **argv, bool *help_wanted, struct
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "-help") == 0 ||
 		    strcmp(argv[i], "--help") == 0)
 			*help_wanted = true;
+	if (rc == 0 && !*help_wanted)
+		rc = options_format(o, argc, argv, err);
 	if (rc == 0 && !*help_wanted)
 		rc = options_files(o, argc, argv, err);
 	if (rc == 0 && !*help_wanted)
@@ -439,6 +484,7 @@ option_equal(const struct options *a, const struct options *b, const struct opti
 		return str_eq(*(const struct str *)x, *(const struct str *)y);
 	case OPTION_INT:
 	case OPTION_DURATION:
+	case OPTION_SECONDS:
 		return *(const int64_t *)x == *(const int64_t *)y;
 	case OPTION_LIST:
 		return n == m &&
@@ -474,8 +520,17 @@ option_take(
 		return option_set_string(o, to, *(const struct str *)from, err);
 	case OPTION_INT:
 	case OPTION_DURATION:
+	case OPTION_SECONDS:
 		*(int64_t *)to = *(const int64_t *)from;
 		break;
+	case OPTION_LIST: {
+		const struct str *items = *(struct str *const *)from;
+		size_t n = *(const size_t *)option_at(fresh, row->count_offset);
+
+		for (*count = 0; rc == 0 && n > 0; n--, items++)
+			rc = option_add_item(o, row, *items, err);
+		break;
+	}
 	case OPTION_MAP: {
 		const struct pair *pairs = *(struct pair *const *)from;
 		size_t n = *(const size_t *)option_at(fresh, row->count_offset);

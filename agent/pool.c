@@ -93,6 +93,7 @@ pool_end(struct pool *p)
 		more |= pool_spread_drain(p);
 	}
 	pool_epoch_check(p);
+	pool_stranger_check(p);
 	pool_ready_check(p);
 	pool_leave_check(p);
 }
@@ -222,6 +223,7 @@ pool_new(const struct pool_config *config, uint64_t seed, struct now now)
 	RB_INIT(&p->whos);
 	TAILQ_INIT(&p->streams);
 	p->ready_at = now.mono + p->config.ready_max;
+	p->stranger_at = NSEC_NEVER;
 	p->started = now.mono;
 	p->clone_at = p->leave_by = p->left_at = NSEC_NEVER;
 	if (pool_meta_write(p, &w, &err) < 0) { /* without what was asked for beside our own */
@@ -348,6 +350,7 @@ pool_deadline(const struct pool *p)
 	due = nsec_min(due, pool_ready_deadline(p));
 	due = nsec_min(due, pool_leave_deadline(p));
 	due = nsec_min(due, p->clone_at);
+	due = nsec_min(due, p->stranger_at);
 	if (p->epoch_above > 0)
 		due = nsec_min(due, p->epoch_at);
 	return p->rival.pending ? nsec_min(due, p->rival.at) : due;
@@ -373,6 +376,14 @@ pool_restarting(struct pool *p, struct now now)
 	pool_failed_as(p, SPREAD_DOUBTFUL); /* they may be back any moment, and would miss it */
 	spread_restarting(p->spread, now, p->config.restart_grace);
 	pool_failed_as(p, SPREAD_DOWN);
+	pool_end(p);
+}
+
+void
+pool_pull(struct pool *p, struct now now, const struct uuid *id)
+{
+	pool_begin(p, now);
+	spread_pull(p->spread, now, id);
 	pool_end(p);
 }
 

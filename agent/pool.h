@@ -119,6 +119,8 @@ void pool_stream_end(struct pool *, struct now, uint64_t id, bool refused,
     const struct stream_request *answer);
 
 void pool_changed(struct pool *, struct now); /* the store has news: told at once */
+/* This member says that it has newer records of its own: they are asked for, not waited for. */
+void pool_pull(struct pool *, struct now, const struct uuid *id);
 void pool_tick(struct pool *, struct now);
 nsec pool_deadline(const struct pool *);
 bool pool_action_next(struct pool *, struct pool_action *out);
@@ -133,7 +135,7 @@ int pool_query(struct pool *, struct now, const struct serf_ask *, uint64_t *id,
 /* ERR_REFUSED: not encrypted here; ERR_LIMIT: too many under way; ERR_INPUT: no key. */
 int pool_keys(struct pool *, struct now, enum serf_key_op, struct str key, uint64_t *id,
     struct err *);
-/* New tags (after a reload); only dc, server, port, expect, bootstrap, cluster, build, more. */
+/* New tags; only dc, server, port, expect, bootstrap, cluster, raft, build, more. */
 int pool_meta_set(struct pool *, struct now, const struct serf_meta *, struct err *);
 void pool_presence_configure(struct pool *, unsigned hold_share, unsigned damp_flaps);
 

@@ -265,9 +265,26 @@ named_state(struct pool *p, struct named *n, enum serf_news news)
 		named_replaced(p, n, false);
 }
 
+/* An agent lives under one name. Under which of two, it tells when it is asked by both; and whose
+ * name the other one is by now is told then too. */
+static void
+who_doubt(struct pool *p, const struct who *who)
+{
+	const struct named *n;
+	size_t alive = 0;
+
+	TAILQ_FOREACH (n, &who->names, of_who)
+		alive += named_alive(n);
+	if (alive < 2)
+		return;
+	TAILQ_FOREACH (n, &who->names, of_who)
+		if (named_alive(n))
+			swim_doubt(p->swim, p->now.mono, n->key);
+}
+
 /* It was of no use to anybody but serf until now; or its id changed, or its state. */
 static void
-named_settle(struct pool *p, struct named *n)
+named_settle(struct pool *p, struct named *n, bool joined)
 {
 	struct who *who = NULL;
 
@@ -278,7 +295,9 @@ named_settle(struct pool *p, struct named *n)
 	named_replaces(p, n);
 	if (who != NULL)
 		pool_who_settle(p, who);
-	else if (n->muster && named_alive(n) && !named_is_self(p, n))
+	if (who != NULL && joined)
+		who_doubt(p, who);
+	if (who == NULL && n->muster && named_alive(n) && !named_is_self(p, n))
 		pool_clone_seen(p);
 }
 
@@ -300,7 +319,7 @@ pool_member_news(struct pool *p, enum serf_news news, const struct serf_member *
 		p->plain_alive += named_is_plain(n) - plain;
 	pool_member_tell(p, n, news, m);
 	if (news != SERF_REAPED) {
-		named_settle(p, n);
+		named_settle(p, n, news == SERF_JOINED);
 		return;
 	}
 	coordinates_forget(p->coordinates, m->name);

@@ -28,20 +28,21 @@
 #define POOL_READY_MAX (10 * NSEC_SEC)       /* RULES 13 */
 #define POOL_GRACE (30 * NSEC_SEC)           /* RULES 17 */
 #define POOL_REAP (72 * NSEC_HOUR)
-#define POOL_LEAVE_WAIT (400 * NSEC_MS) /* for the intent to spread: a few rounds of gossip */
-#define POOL_LEAVE_MAX (2 * NSEC_SEC)   /* for the leave itself to spread */
-#define POOL_LINGER NSEC_SEC            /* then we still answer: memberlist's propagate delay */
-#define POOL_TOLD_MAX 64                /* whom we tell ourselves that we leave, as SWIM does */
-#define POOL_RIVAL_WAIT NSEC_SEC        /* before we ask who claims our name */
-#define POOL_YOUNG NSEC_MIN             /* who started so lately gives its id up first */
-#define POOL_CLONE_WAIT (5 * NSEC_SEC)  /* one that does not live is suspected by then */
-#define POOL_CLONE_OLD (30 * NSEC_SEC)  /* the same, for who is not young */
-#define POOL_EPOCH_GAP NSEC_SEC         /* between new epochs of ours */
-#define POOL_COMPLAIN NSEC_MIN          /* between two log lines about one trouble */
-#define POOL_KEY_QUERIES_MAX 64         /* as serf's, of all kinds */
-#define POOL_PLACED 100                  /* round-trip times that place us in the network */
-#define POOL_PLACE_TOLD 4                /* from then on one ack in so many tells where */
-#define POOL_META_BYTES (16 * 1024)     /* memory for reading one member's tags */
+#define POOL_LEAVE_WAIT (400 * NSEC_MS)   /* for the intent to spread: a few rounds of gossip */
+#define POOL_LEAVE_MAX (2 * NSEC_SEC)     /* for the leave itself to spread */
+#define POOL_LINGER NSEC_SEC              /* then we still answer: memberlist's propagate delay */
+#define POOL_TOLD_MAX 64                  /* whom we tell ourselves that we leave, as SWIM does */
+#define POOL_RIVAL_WAIT NSEC_SEC          /* before we ask who claims our name */
+#define POOL_YOUNG NSEC_MIN               /* who started so lately gives its id up first */
+#define POOL_CLONE_WAIT (5 * NSEC_SEC)    /* one that does not live is suspected by then */
+#define POOL_CLONE_OLD (30 * NSEC_SEC)    /* the same, for who is not young */
+#define POOL_EPOCH_GAP NSEC_SEC           /* between new epochs of ours */
+#define POOL_STRANGER_WAIT (3 * NSEC_SEC) /* gossip of a new member may come after its records */
+#define POOL_COMPLAIN NSEC_MIN            /* between two log lines about one trouble */
+#define POOL_KEY_QUERIES_MAX 64           /* as serf's, of all kinds */
+#define POOL_PLACED 100                   /* round-trip times that place us in the network */
+#define POOL_PLACE_TOLD 4                 /* from then on one ack in so many tells where */
+#define POOL_META_BYTES (16 * 1024)       /* memory for reading one member's tags */
 
 struct who;
 
@@ -71,7 +72,7 @@ struct who { /* one other muster agent, under all the wire names it ever had her
 	bool told, reaped;
 	enum presence_word word; /* … that presence was told */
 	enum spread_peer_state peer;
-	struct uuid cluster; /* held for it; zero: none */
+	struct uuid cluster;    /* held for it; zero: none */
 	uint64_t restart_epoch; /* counter of the life that announced a restart; 0: none did */
 };
 RB_HEAD(whos, who);
@@ -134,6 +135,8 @@ struct pool {
 	bool cloned;            /* told */
 	uint64_t epoch_above;   /* a new epoch above this one is due; 0: none */
 	nsec epoch_at;          /* … not before */
+	nsec stranger_at;       /* owners that are no members are asked after; NSEC_NEVER: none */
+	uint64_t strangers;     /* so many there were */
 
 	bool ready, joined; /* joined: at least once */
 	nsec ready_at;
@@ -177,6 +180,7 @@ nsec pool_leave_deadline(const struct pool *);
 /* pool_spread.c */
 void pool_epoch_check(struct pool *);
 void pool_ready_set(struct pool *);
+void pool_stranger_check(struct pool *);
 void pool_ready_check(struct pool *);
 nsec pool_ready_deadline(const struct pool *);
 
@@ -213,11 +217,12 @@ void pool_tags_read(struct arena *, struct str meta, struct tags_read *out);
 /* pool_who.c */
 struct who *pool_who_find(const struct pool *, const struct uuid *);
 struct who *pool_who_for(struct pool *, const struct uuid *); /* made where it is missing */
-void pool_who_restarts(struct pool *, const struct uuid *id, nsec grace); /* it said so */
+void pool_who_restarts(
+    struct pool *, const struct uuid *id, uint64_t epoch, nsec grace); /* it said so */
 void pool_who_settle(struct pool *, struct who *); /* looks at its names again, tells what is new;
 						    * without any it is freed */
 void pool_who_belongs(struct pool *, struct named *, struct who *); /* NULL: to nobody */
-void pool_failed_as(struct pool *, enum spread_peer_state); /* spread has the failed so */
+void pool_failed_as(struct pool *, enum spread_peer_state);         /* spread has the failed so */
 void pool_whos_done(struct pool *);
 static inline bool
 named_alive(const struct named *n)

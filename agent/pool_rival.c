@@ -96,9 +96,10 @@ pool_clone_tick(struct pool *p)
 	p->clone_at = NSEC_NEVER;
 	RB_FOREACH (n, named_names, &p->names)
 		if (n->muster && uuid_eq(&n->id, &p->config.self) && named_alive(n) &&
-		    n->swim == SWIM_ALIVE && !pool_addr_eq(&n->addr, &p->config.advertise)) {
-			pool_clone_found(p, n->key, &n->addr);
-			pool_clone_seen(p);
+		    !pool_addr_eq(&n->addr, &p->config.advertise)) {
+			if (n->swim == SWIM_ALIVE)
+				pool_clone_found(p, n->key, &n->addr);
+			pool_clone_seen(p); /* a suspect may refute: nobody tells us then */
 		}
 }
 
@@ -206,4 +207,6 @@ pool_conflict(struct pool *p, const struct swim_member *ours, const struct swim_
 		pool_rival_heard(p, &there, other);
 	if (pool_may_complain(p, &p->conflict_said))
 		serf_conflict(p->serf, p->now.mono, ours, other);
+	if (!own) /* we may have missed that its holder left */
+		swim_doubt(p->swim, p->now.mono, ours->name);
 }

@@ -48,6 +48,23 @@ pool_epoch_check(struct pool *p)
 	p->epoch_at = p->now.mono + POOL_EPOCH_GAP;
 }
 
+/* Gossip misses one in a hundred in a pool of ten. Who has records and is no member is in
+ * somebody's table; mostly it is in ours too before the time is over (RULES 6). */
+void
+pool_stranger_check(struct pool *p)
+{
+	uint64_t strangers = store_stats(p->config.store).unknown;
+
+	if (p->stranger_at == NSEC_NEVER && strangers != p->strangers) {
+		p->stranger_at = p->now.mono + POOL_STRANGER_WAIT;
+	} else if (p->stranger_at <= p->now.mono) {
+		p->stranger_at = NSEC_NEVER;
+		if (store_has_unknown(p->config.store))
+			swim_stranger(p->swim, p->now.mono);
+	}
+	p->strangers = strangers;
+}
+
 static void
 pool_epoch_wanted(struct pool *p, uint64_t above)
 {
@@ -69,7 +86,7 @@ pool_spread_act(struct pool *p, const struct spread_action *a)
 		pool_ready_set(p);
 		break;
 	case SPREAD_RESTARTS:
-		pool_who_restarts(p, &a->peer, a->span);
+		pool_who_restarts(p, &a->peer, a->epoch, a->span);
 		break;
 	case SPREAD_BURIED:
 	case SPREAD_CLONED: /* whether a clone lives, membership knows better */

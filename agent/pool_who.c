@@ -155,12 +155,14 @@ who_epoch(const struct pool *p, const struct who *who)
 }
 
 void
-pool_who_restarts(struct pool *p, const struct uuid *id, nsec grace)
+pool_who_restarts(struct pool *p, const struct uuid *id, uint64_t epoch, nsec grace)
 {
 	struct who *who = pool_who_find(p, id);
 
-	if (who != NULL)
-		who->restart_epoch = who_epoch(p, who);
+	if (who != NULL && epoch < who_epoch(p, who))
+		return; /* a late copy: that life is over */
+	if (who != NULL && epoch > who->restart_epoch)
+		who->restart_epoch = epoch;
 	presence_restarts(p->presence, p->now.mono, id, grace);
 }
 

@@ -108,7 +108,9 @@ failed_set(struct presence *p, nsec now, struct presence_member *m, bool failed)
 		m->recent = true;
 		TAILQ_INSERT_TAIL(&p->recent, m, in_recent);
 	} else {
-		m->restart_until = m->refused_at = 0;
+		m->restart_until = m->restart_next;
+		m->restart_next = m->refused_at = 0;
+		m->left = false;
 	}
 	m->hold_until = 0;
 	m->damped = false;
@@ -381,6 +383,7 @@ word_alive(struct presence *p, nsec now, struct presence_member *m)
 static void
 word_failed(struct presence *p, nsec now, struct presence_member *m)
 {
+	m->left = false;
 	if (m->failed)
 		return;
 	failed_set(p, now, m, true);
@@ -416,14 +419,39 @@ word_gone(struct presence *p, nsec now, struct presence_member *m, const char *w
 		cut_off_end(p, now);
 }
 
+/* Who said that it would be back is waited for, whatever others say: that it left may be said of
+ * its former life, and hit the next one late. Who does not want to wait prunes it. */
+static void
+word_left(struct presence *p, nsec now, struct presence_member *m)
+{
+	if (m->shown == SHOWN_NOT || m->restart_until <= now) {
+		word_gone(p, now, m, "left");
+		return;
+	}
+	word_failed(p, now, m);
+	m->left = true;
+}
+
+static struct presence_member *
+stays_away(const struct presence *p, nsec now)
+{
+	struct presence_member *m;
+
+	TAILQ_FOREACH (m, &p->waiting, in_waiting)
+		if (m->left && m->restart_until <= now)
+			return m;
+	return NULL;
+}
+
 void
 presence_member(struct presence *p, nsec now, const struct uuid *id, enum presence_word word)
 {
-	struct presence_member *m = presence_find(p, id);
+	struct presence_member *m;
 
 	if (uuid_eq(id, &p->config.self))
-		return; /* nobody tells us how we are */
-	presence_tick(p, now);
+		return;        /* nobody tells us how we are */
+	presence_tick(p, now); /* it may be gone by that */
+	m = presence_find(p, id);
 	if (m == NULL && (m = member_add(p, now, id)) == NULL)
 		return;
 	switch (word) {
@@ -434,7 +462,7 @@ presence_member(struct presence *p, nsec now, const struct uuid *id, enum presen
 		word_failed(p, now, m);
 		break;
 	case PRESENCE_LEFT:
-		word_gone(p, now, m, "left");
+		word_left(p, now, m);
 		break;
 	case PRESENCE_REAPED:
 		word_gone(p, now, m, "reaped");
@@ -445,13 +473,17 @@ presence_member(struct presence *p, nsec now, const struct uuid *id, enum presen
 void
 presence_restarts(struct presence *p, nsec now, const struct uuid *id, nsec grace)
 {
-	struct presence_member *m = presence_find(p, id);
+	struct presence_member *m;
 	nsec until;
 
+	presence_tick(p, now);
+	m = presence_find(p, id);
 	if (m == NULL || grace <= 0)
 		return;
-	presence_tick(p, now);
-	until = (m->failed ? m->failed_at : now) + nsec_min(grace, p->config.restart_max);
+	grace = nsec_min(grace, p->config.restart_max);
+	if (m->failed)
+		m->restart_next = now + grace;
+	until = (m->failed ? m->failed_at : now) + grace;
 	if (until <= now || until <= m->restart_until)
 		return;
 	p->stats.restarts += m->restart_until <= now;
@@ -465,7 +497,10 @@ presence_returned(struct presence *p, const struct uuid *id)
 {
 	struct presence_member *m = presence_find(p, id);
 
-	if (m != NULL && !m->failed)
+	if (m == NULL)
+		return;
+	m->restart_next = 0;
+	if (!m->failed)
 		m->restart_until = 0;
 }
 
@@ -483,11 +518,12 @@ presence_heard(struct presence *p, nsec now)
 void
 presence_refused(struct presence *p, nsec now, const struct uuid *id)
 {
-	struct presence_member *m = presence_find(p, id);
+	struct presence_member *m;
 
+	presence_tick(p, now);
+	m = presence_find(p, id);
 	if (m == NULL)
 		return;
-	presence_tick(p, now);
 	m->refused_at = now;
 	if (p->heard_at > 0)
 		p->heard_at = now;
@@ -519,6 +555,8 @@ presence_tick(struct presence *p, nsec now)
 	struct presence_member *m, *next;
 
 	recent_expire(p, now);
+	while ((m = stays_away(p, now)) != NULL)
+		word_gone(p, now, m, "left");
 	if (p->cut_off && p->cut_off_until <= now)
 		cut_off_end(p, now);
 	TAILQ_FOREACH_SAFE (m, &p->waiting, in_waiting, next)

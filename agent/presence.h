@@ -64,7 +64,8 @@ void presence_free(struct presence *);
 
 void presence_member(struct presence *, nsec now, const struct uuid *id, enum presence_word);
 /* It said that it stops and comes back (RULES 17): hidden only when the grace is over. The grace
- * begins now, or when it failed if that came first; it is used up by coming back. */
+ * begins now, or when it failed if that came first; it is used up by coming back. Word that it left
+ * waits for the same moment. */
 void presence_restarts(struct presence *, nsec now, const struct uuid *id, nsec grace);
 /* Somebody of the pool was heard, whoever it was: cheap, for every packet. Once it has been called,
  * a pool of more than two that falls silent means being cut off from the first failure on (who is

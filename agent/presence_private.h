@@ -18,6 +18,7 @@ struct presence_member {
 	RB_ENTRY(presence_member) link; /* by id */
 	struct uuid id;
 	bool failed;
+	bool left; /* failed, and gone when its announced restart does not come about */
 	enum presence_shown shown;
 	const char *why;
 	bool pending, gone; /* in the list of what is to be told; out of the tree */
@@ -28,6 +29,8 @@ struct presence_member {
 	nsec wait_until;    /* waiting: when it is looked at again */
 	nsec refused_at;    /* its host refused a packet; 0: not since it was alive */
 	nsec restart_until; /* the grace of an announced restart; 0: none */
+	nsec restart_next;  /* announced while it was failed: maybe by a life not seen yet, whose
+	                     * grace this is */
 	nsec hold_until;    /* held back for its services' sake since this failure; 0: not */
 	bool damped;        /* it was counted so since this failure */
 	nsec hides[PRESENCE_FLAPS_MAX]; /* moments of the last hides, newest first; 0: none */

@@ -1,17 +1,17 @@
 /* agent/resolve_io.c -- c-ares driven by libevent.
  *
- * In order: questions, the channel and its sockets, answers. A question cannot be taken back from
+ * In order: questions, the channel, answers. A question cannot be taken back from
  * c-ares one by one, so one that is cancelled stays until its answer comes, unheard. The channel
  * is made at the first name, and anew when resolv.conf has changed and nothing is under way.
  */
 #include "agent/resolve_io.h"
 
-#include <ares.h>
 #include <bsd/sys/queue.h>
 #include <netdb.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
+#include "base/ares_io.h"
 #include "base/mem.h"
 
 #define RESOLVE_TRY_MS 2000 /* for each server and try */
@@ -24,121 +24,38 @@ struct resolve {
 	void *arg;
 };
 
-struct resolve_socket {
-	LIST_ENTRY(resolve_socket) link;
-	struct resolver *resolver;
-	ares_socket_t fd;
-	struct event *event;
-};
-
 struct resolver {
 	struct event_base *base;
-	ares_channel channel; /* NULL: not made yet */
-	struct event *timer;
+	struct ares_io *ares; /* NULL: not made yet */
 	struct timespec conf_time; /* of resolv.conf as it was read */
 	LIST_HEAD(, resolve) questions;
-	LIST_HEAD(, resolve_socket) sockets;
 };
 
-/* ---- the channel and its sockets ---- */
-
-static void
-resolver_arm(struct resolver *r)
-{
-	struct timeval tv, *wait = ares_timeout(r->channel, NULL, &tv);
-
-	if (wait == NULL)
-		evtimer_del(r->timer);
-	else
-		evtimer_add(r->timer, wait);
-}
-
-static void
-resolver_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct resolver *r = arg;
-
-	(void)fd;
-	(void)what;
-	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	resolver_arm(r);
-}
-
-static void
-resolver_on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	struct resolve_socket *s = arg;
-	struct resolver *r = s->resolver;
-
-	ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
-	    what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-	resolver_arm(r); /* s may be gone */
-}
-
-static void
-resolver_watch(void *arg, ares_socket_t fd, int readable, int writable)
-{
-	struct resolver *r = arg;
-	struct resolve_socket *s;
-	int events = EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
-
-	LIST_FOREACH (s, &r->sockets, link)
-		if (s->fd == fd)
-			break;
-	if (s != NULL) {
-		event_free(s->event);
-		s->event = NULL;
-	}
-	if (!readable && !writable) {
-		if (s != NULL) {
-			LIST_REMOVE(s, link);
-			free(s);
-		}
-		return;
-	}
-	if (s == NULL) {
-		s = mem_new(struct resolve_socket);
-		s->resolver = r;
-		s->fd = fd;
-		LIST_INSERT_HEAD(&r->sockets, s, link);
-	}
-	s->event = event_new(r->base, fd, (short)events, resolver_on_socket, s);
-	event_add(s->event, NULL);
-}
+/* ---- the channel ---- */
 
 static void
 resolver_close(struct resolver *r)
 {
-	if (r->channel != NULL)
-		ares_destroy(r->channel); /* answers all questions, closes all sockets */
-	r->channel = NULL;
-	if (r->timer != NULL)
-		evtimer_del(r->timer);
+	ares_io_free(r->ares); /* answers all questions */
+	r->ares = NULL;
 }
 
 static bool
 resolver_open(struct resolver *r)
 {
-	struct ares_options options = {
-		.timeout = RESOLVE_TRY_MS,
-		.tries = RESOLVE_TRIES,
-		.sock_state_cb = resolver_watch,
-		.sock_state_cb_data = r,
-	};
+	struct ares_options options = { .timeout = RESOLVE_TRY_MS, .tries = RESOLVE_TRIES };
 	struct stat st = { 0 };
 
 	stat(RESOLVE_CONF, &st); /* absent is an answer, too */
-	if (r->channel != NULL && LIST_EMPTY(&r->questions) &&
+	if (r->ares != NULL && LIST_EMPTY(&r->questions) &&
 	    (st.st_mtim.tv_sec != r->conf_time.tv_sec ||
 		st.st_mtim.tv_nsec != r->conf_time.tv_nsec))
 		resolver_close(r);
-	if (r->channel != NULL)
+	if (r->ares != NULL)
 		return true;
 	r->conf_time = st.st_mtim;
-	if (r->timer == NULL)
-		r->timer = evtimer_new(r->base, resolver_on_timer, r);
-	return ares_init_options(&r->channel, &options,
-		   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) == ARES_SUCCESS;
+	r->ares = ares_io_new(r->base, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+	return r->ares != NULL;
 }
 
 struct resolver *
@@ -148,7 +65,6 @@ resolver_new(struct event_base *base)
 
 	r->base = base;
 	LIST_INIT(&r->questions);
-	LIST_INIT(&r->sockets);
 	return r;
 }
 
@@ -162,8 +78,6 @@ resolver_free(struct resolver *r)
 	LIST_FOREACH (q, &r->questions, link)
 		q->done = NULL;
 	resolver_close(r);
-	if (r->timer != NULL)
-		event_free(r->timer);
 	free(r);
 }
 
@@ -248,13 +162,13 @@ resolve_start(struct resolver *r, struct str host, resolve_done *done, void *arg
 	q->arg = &call;
 	LIST_INSERT_HEAD(&r->questions, q, link);
 	name = str_dup(host);
-	ares_getaddrinfo(r->channel, name, NULL, &hints, resolve_answered, q);
+	ares_getaddrinfo(ares_io_channel(r->ares), name, NULL, &hints, resolve_answered, q);
 	free(name);
 	if (call.answered)
 		return NULL;
 	q->done = done;
 	q->arg = arg;
-	resolver_arm(r);
+	ares_io_arm(r->ares);
 	return q;
 }
 

@@ -18,7 +18,7 @@ close_keeping_errno(int fd)
 
 /* -1 with errno set. */
 static int
-bound_socket(int type, const struct addr *at, bool v6_only)
+bound_socket(int type, const struct addr *at, bool v6_only, bool beside)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(at, &sa);
@@ -27,7 +27,8 @@ bound_socket(int type, const struct addr *at, bool v6_only)
 
 	if (fd < 0)
 		return -1;
-	if ((type == SOCK_STREAM &&
+	if ((beside && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
+	    (type == SOCK_STREAM &&
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) ||
 	    (at->family == ADDR_V6 &&
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) ||
@@ -58,12 +59,12 @@ bind_pair(const struct addr *wanted, bool v6_only, struct addr *got, int fds[BIN
 	for (int try = 0; try < BIND_TRIES; try++) {
 		*got = *wanted;
 		what = "UDP";
-		fds[BIND_UDP] = bound_socket(SOCK_DGRAM, got, v6_only);
+		fds[BIND_UDP] = bound_socket(SOCK_DGRAM, got, v6_only, false);
 		if (fds[BIND_UDP] < 0)
 			break;
 		if (socket_address(fds[BIND_UDP], got)) {
 			what = "TCP";
-			fds[BIND_TCP] = bound_socket(SOCK_STREAM, got, v6_only);
+			fds[BIND_TCP] = bound_socket(SOCK_STREAM, got, v6_only, false);
 			if (fds[BIND_TCP] >= 0)
 				return 0;
 		}
@@ -73,4 +74,32 @@ bind_pair(const struct addr *wanted, bool v6_only, struct addr *got, int fds[BIN
 	}
 	fds[BIND_UDP] = fds[BIND_TCP] = -1;
 	return err_errno(err, "cannot bind %s %s", what, addr_format(wanted, text));
+}
+
+int
+bind_beside(int first, const struct addr *at, bool v6_only, int *fd, struct err *err)
+{
+	char text[ADDR_TEXT_MAX];
+	int on = 1, bound = -1;
+
+	if (setsockopt(first, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0)
+		bound = bound_socket(SOCK_DGRAM, at, v6_only, true);
+	if (bound < 0)
+		return err_errno(err, "cannot share UDP %s", addr_format(at, text));
+	*fd = bound;
+	return 0;
+}
+
+int
+bind_stream(const struct addr *wanted, struct addr *got, int *fd, struct err *err)
+{
+	char text[ADDR_TEXT_MAX];
+	int bound = bound_socket(SOCK_STREAM, wanted, true, false);
+
+	if (bound < 0)
+		return err_errno(err, "cannot bind TCP %s", addr_format(wanted, text));
+	if (!socket_address(bound, got))
+		*got = *wanted;
+	*fd = bound;
+	return 0;
 }

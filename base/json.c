@@ -2,6 +2,8 @@
  * what is repaired instead of refused. */
 #include "base/json.h"
 
+#define JSON_WIDE "u64" /* the only member of what stands for a number above INT64_MAX */
+
 /* Length of the UTF-8 sequence at s (RFC 3629), 0 when there is none. */
 static size_t
 utf8_sequence(struct str s)
@@ -97,20 +99,52 @@ json_repair_piece(struct str s, struct buf *out)
 	return 6;
 }
 
+/* Length of the number at the front of s when it is whole and above INT64_MAX, else 0. */
+static size_t
+json_wide_number(struct str s)
+{
+	size_t n = 0;
+	uint64_t v;
+
+	while (n < s.n && chr_digit(s.p[n]))
+		n++;
+	if (n == 0 || s.p[0] == '0' || (n < s.n && (s.p[n] == '.' || s.p[n] == 'e' || s.p[n] == 'E')))
+		return 0;
+	return str_u64(str_head(s, n), UINT64_MAX, &v) && v > INT64_MAX ? n : 0;
+}
+
+/* Whether a number may begin behind this character: not within one. */
+static bool
+json_number_after(char c)
+{
+	return c == ':' || c == ',' || c == '[' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 /* Copies text to out with strings repaired, and measures nesting. */
 static int
-json_prepare(struct str text, struct buf *out, struct err *err)
+json_prepare(struct str text, bool wide, struct buf *out, struct err *err)
 {
 	unsigned depth = 0;
 	bool in_string = false;
+	char before = ' ';
 
 	while (text.n > 0) {
 		char c = text.p[0];
+		size_t n;
 
 		if (in_string && c != '"') {
 			text = str_skip(text, json_repair_piece(text, out));
 			continue;
 		}
+		if (wide && !in_string && json_number_after(before) &&
+		    (n = json_wide_number(text)) > 0) {
+			buf_addf(out, "{\"" JSON_WIDE "\":\"" STR_FMT "\"}",
+			    STR_ARG(str_head(text, n)));
+			text = str_skip(text, n);
+			before = '0';
+			continue;
+		}
+		before = c;
 		if (c == '"')
 			in_string = !in_string;
 		else if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
@@ -123,16 +157,16 @@ json_prepare(struct str text, struct buf *out, struct err *err)
 	return out->full ? err_set(err, ERR_MEMORY, "JSON text is too long") : 0;
 }
 
-int
-json_read(struct str text, json_t **out, struct err *err)
+static int
+json_load(struct str text, bool wide, json_t **out, struct err *err)
 {
 	struct buf repaired;
 	json_error_t where;
 	json_t *value = NULL;
 	int rc;
 
-	buf_init(&repaired, text.n * 3 + 1); /* one bad byte becomes three */
-	rc = json_prepare(text, &repaired, err);
+	buf_init(&repaired, text.n * 3 + 1); /* one bad byte becomes three, 19 digits 30 bytes */
+	rc = json_prepare(text, wide, &repaired, err);
 	if (rc == 0) {
 		value = json_loadb(repaired.p == NULL ? "" : repaired.p, repaired.n,
 		    JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
@@ -144,6 +178,29 @@ json_read(struct str text, json_t **out, struct err *err)
 	if (rc == 0)
 		*out = value;
 	return rc;
+}
+
+int
+json_read(struct str text, json_t **out, struct err *err)
+{
+	return json_load(text, false, out, err);
+}
+
+int
+json_read_wide(struct str text, json_t **out, struct err *err)
+{
+	return json_load(text, true, out, err);
+}
+
+bool
+json_u64(const json_t *v, uint64_t *out)
+{
+	if (json_is_integer(v) && json_integer_value(v) >= 0) {
+		*out = (uint64_t)json_integer_value(v);
+		return true;
+	}
+	return json_object_size(v) == 1 &&
+	       str_u64(json_text(json_object_get(v, JSON_WIDE)), UINT64_MAX, out);
 }
 
 struct str

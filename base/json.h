@@ -20,6 +20,11 @@
  * *out (json_decref). ERR_INPUT: malformed, with position; ERR_LIMIT: nested too deep. */
 int json_read(struct str text, json_t **out, struct err *);
 
+/* The same where numbers may need all 64 bits, which jansson's have not: to be read by json_u64().
+ * Larger ones than INT64_MAX are objects of a form of their own. */
+int json_read_wide(struct str text, json_t **out, struct err *);
+bool json_u64(const json_t *, uint64_t *out); /* false: no whole number from 0 to 2^64 - 1 */
+
 /* Where the first value of `text` ends, as Go's json.Decoder sees it: what follows is left alone.
  * ERR_INPUT with Go's own text ("EOF", "unexpected EOF", "invalid character 'x' looking for
  * beginning of value" …), which clients know; ERR_LIMIT: nested too deep. */
@@ -60,6 +65,7 @@ void jw_i64(struct jw *, int64_t);
 void jw_f64(struct jw *, double); /* the shortest text of this value, as Go writes it; else null */
 void jw_bool(struct jw *, bool);
 void jw_null(struct jw *);
+void jw_base64(struct jw *, struct str bytes); /* a string of base64 */
 void jw_json(struct jw *, const json_t *);
 /* A value that is JSON already; laid out anew when pretty. */
 void jw_raw(struct jw *, struct str json);

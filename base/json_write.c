@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
+
 void
 jw_init(struct jw *w, struct buf *out, bool pretty)
 {
@@ -91,6 +93,16 @@ jw_str(struct jw *w, struct str s)
 {
 	jw_before_value(w);
 	json_put_str(w->out, s);
+	w->comma = true;
+}
+
+void
+jw_base64(struct jw *w, struct str bytes)
+{
+	jw_before_value(w);
+	buf_addc(w->out, '"');
+	base64_encode(w->out, bytes);
+	buf_addc(w->out, '"');
 	w->comma = true;
 }
 

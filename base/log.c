@@ -2,23 +2,41 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-static enum log_level log_least = LOG_LEVEL_INFO;
+static atomic_int log_least = LOG_LEVEL_INFO;
+
+#define TAP_NONE (LOG_LEVEL_ERROR + 1)
+static atomic_int log_tap_least = TAP_NONE;
+static pthread_mutex_t log_tap_lock = PTHREAD_MUTEX_INITIALIZER;
+static log_tap *log_tap_call;
+static void *log_tap_arg;
+
+void
+log_tap_set(enum log_level least, log_tap *call, void *arg)
+{
+	pthread_mutex_lock(&log_tap_lock);
+	log_tap_call = call;
+	log_tap_arg = arg;
+	atomic_store(&log_tap_least, call == NULL ? TAP_NONE : (int)least);
+	pthread_mutex_unlock(&log_tap_lock);
+}
 
 void
 log_level_set(enum log_level level)
 {
-	log_least = level;
+	atomic_store(&log_least, (int)level);
 }
 
 bool
 log_level_shown(enum log_level level)
 {
-	return level >= log_least;
+	return (int)level >= atomic_load(&log_least) || (int)level >= atomic_load(&log_tap_least);
 }
 
 bool
@@ -59,15 +77,38 @@ log_stamp(char *out, size_t room)
 	return n;
 }
 
-static void __attribute__((format(printf, 3, 0)))
-log_line(const char *level, const char *room, const char *fmt, va_list ap)
+static void
+log_show(enum log_level level, struct str line)
+{
+	if ((int)level < atomic_load(&log_least))
+		return;
+	while (write(STDERR_FILENO, line.p, line.n) < 0 && errno == EINTR)
+		;
+}
+
+static void
+log_tell(const struct log_record *r)
+{
+	if ((int)r->level < atomic_load(&log_tap_least))
+		return;
+	pthread_mutex_lock(&log_tap_lock);
+	if (log_tap_call != NULL)
+		log_tap_call(log_tap_arg, r);
+	pthread_mutex_unlock(&log_tap_lock);
+}
+
+static void __attribute__((format(printf, 4, 0)))
+log_line(enum log_level level, const char *word, const char *room, const char *fmt, va_list ap)
 {
 	char text[LOG_LINE_MAX], line[LOG_LINE_MAX + 64];
-	size_t n = log_stamp(line, sizeof line);
+	size_t n = log_stamp(line, sizeof line), begin;
+	struct log_record r = { .level = level, .word = str_of(word), .room = str_of(room) };
 	int m;
 
-	m = snprintf(line + n, sizeof line - n, "%-5s %s: ", level, room);
+	r.stamp = str_mem(line, n - 1);
+	m = snprintf(line + n, sizeof line - n, "%-5s %s: ", word, room);
 	n += m > 0 ? (size_t)m : 0;
+	begin = n;
 	vsnprintf(text, sizeof text, fmt, ap);
 	for (const char *p = text; *p != '\0' && n < sizeof line - 6; p++) {
 		unsigned char c = (unsigned char)*p;
@@ -77,9 +118,11 @@ log_line(const char *level, const char *room, const char *fmt, va_list ap)
 		else
 			line[n++] = *p;
 	}
+	r.text = str_mem(line + begin, n - begin);
+	r.line = str_mem(line, n);
+	log_tell(&r);
 	line[n++] = '\n';
-	while (write(STDERR_FILENO, line, n) < 0 && errno == EINTR)
-		;
+	log_show(level, str_mem(line, n));
 }
 
 #define LOG_BODY(level, word)                     \
@@ -88,7 +131,7 @@ log_line(const char *level, const char *room, const char *fmt, va_list ap)
 		if (!log_level_shown(level))      \
 			return;                   \
 		va_start(ap, fmt);                \
-		log_line(word, room, fmt, ap);    \
+		log_line(level, word, room, fmt, ap); \
 		va_end(ap);                       \
 	} while (0)
 

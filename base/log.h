@@ -24,6 +24,16 @@ bool log_level_shown(enum log_level);
 /* "debug", "info", "warn", "err" or "error"; "trace" counts as debug; any case. */
 bool log_level_parse(struct str, enum log_level *out);
 
+/* Shows every line from a level on to one more reader, which must not log. Called in whichever thread
+ * logs, one call at a time; NULL: to nobody. */
+struct log_record {
+	enum log_level level;
+	struct str line;                    /* whole, without the line end */
+	struct str stamp, word, room, text; /* its parts */
+};
+typedef void log_tap(void *arg, const struct log_record *);
+void log_tap_set(enum log_level least, log_tap *, void *arg);
+
 void log_debug(const char *room, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_info(const char *room, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(const char *room, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

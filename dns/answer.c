@@ -49,6 +49,7 @@ dns_responder_new(const struct dns_config *config, const struct catalog *catalog
 	r->config = config;
 	r->catalog = catalog;
 	r->ready = true;
+	r->begin = ANSWER_ANYWHERE;
 	rng_init(&r->rng, seed);
 	r->domain = domain_name(config->domain, STR("consul"));
 	name_lower(&r->domain);
@@ -79,7 +80,28 @@ dns_responder_free(struct dns_responder *r)
 void
 dns_responder_ready(struct dns_responder *r, bool ready)
 {
+	if (r->ready != ready)
+		marks_move(&catalog_marks(r->catalog)->all);
 	r->ready = ready;
+}
+
+void
+dns_responder_reloaded(struct dns_responder *r)
+{
+	marks_move(&catalog_marks(r->catalog)->all);
+}
+
+const struct marks *
+dns_responder_marks(const struct dns_responder *r)
+{
+	return catalog_marks(r->catalog);
+}
+
+void
+dns_responder_queries(struct dns_responder *r, dns_query_run *run, void *arg)
+{
+	r->query = run;
+	r->query_arg = arg;
 }
 
 const struct dns_stats *
@@ -128,8 +150,9 @@ answer_soa(struct answering *a, enum dns_section section)
 	const uint32_t numbers[5] = { a->serial, c->soa_refresh, c->soa_retry, c->soa_expire,
 		c->soa_min_ttl };
 
-	(void)dns_put_soa(
-	    &a->w, section, &a->r->domain, c->soa_min_ttl, &a->r->mname, &a->r->rname, numbers);
+	if (dns_put_soa(
+		&a->w, section, &a->r->domain, c->soa_min_ttl, &a->r->mname, &a->r->rname, numbers))
+		a->r->facts.serial_at = a->w.w.pos - sizeof numbers;
 }
 
 void
@@ -183,7 +206,11 @@ answer_asked(struct answering *a)
 	case ASK_ADDR:
 		answer_addr(a, &ask);
 		break;
+	case ASK_QUERY:
+		answer_query(a, &ask);
+		break;
 	case ASK_NONE:
+		a->r->facts.keeps = true;
 		if (name_eq(&a->q->name, &a->r->domain) || name_eq(&a->q->name, &a->r->alt_domain))
 			answer_nodata(a); /* it exists: it has SOA and NS */
 		else
@@ -223,8 +250,22 @@ answer_arpa(struct answering *a)
 {
 	if (a->r->ready && answer_ptr(a))
 		return;
+	if (a->r->config->recursors && forward_takes(a->q)) {
+		a->r->wants = WANTS_ANSWER;
+		return;
+	}
 	a->w.flags = (uint16_t)((a->w.flags & ~DNS_FLAG_AA) | DNS_FLAG_RA);
 	a->w.rcode = DNS_SERVFAIL;
+}
+
+/* A name of others is asked for where somebody can be asked. */
+static void
+answer_other(struct answering *a)
+{
+	if (a->r->config->recursors && forward_takes(a->q))
+		a->r->wants = WANTS_ANSWER;
+	else
+		a->w.rcode = DNS_REFUSED;
 }
 
 enum zone { ZONE_NONE, ZONE_DOMAIN, ZONE_ARPA };
@@ -270,26 +311,6 @@ limits_set(struct answering *a, bool tcp, size_t cap)
 		a->soft = size - DNS_UDP_SLACK;
 }
 
-static void
-stats_count(struct dns_responder *r, const struct answering *a)
-{
-	switch (a->w.rcode) {
-	case DNS_NXDOMAIN:
-		r->stats.nxdomain++;
-		break;
-	case DNS_SERVFAIL:
-		r->stats.servfail++;
-		break;
-	case DNS_REFUSED:
-		r->stats.refused++;
-		break;
-	default:
-		break;
-	}
-	if (a->cut)
-		r->stats.truncated++;
-}
-
 /* Flags that an answer repeats from its query: RD and CD, for plain queries only, as recorded. */
 static uint16_t
 flags_for(const struct dns_query *q)
@@ -302,7 +323,7 @@ flags_for(const struct dns_query *q)
 }
 
 static size_t
-answer_query(struct dns_responder *r, struct now now, const struct dns_query *q, bool tcp,
+answer_message(struct dns_responder *r, struct now now, const struct dns_query *q, bool tcp,
     void *room, size_t cap)
 {
 	struct answering a = { .r = r, .q = q, .serial = (uint32_t)(now.wall_ms / 1000) };
@@ -314,6 +335,7 @@ answer_query(struct dns_responder *r, struct now now, const struct dns_query *q,
 		subnet = dns_query_subnet(q, subnet_room);
 		a.opt_bytes = DNS_OPT_BYTES + subnet.n;
 	}
+	r->facts = (struct answer_facts){ .slot = MARKS };
 	limits_set(&a, tcp, cap);
 	dns_begin(
 	    &a.w, room, a.room, q, flags_for(q), DNS_NOERROR, !r->config->disable_compression);
@@ -327,7 +349,7 @@ answer_query(struct dns_responder *r, struct now now, const struct dns_query *q,
 		a.w.flags |= (uint16_t)(DNS_FLAG_AA | (r->config->recursors ? DNS_FLAG_RA : 0));
 	switch (zone) {
 	case ZONE_NONE:
-		a.w.rcode = DNS_REFUSED;
+		answer_other(&a);
 		break;
 	case ZONE_DOMAIN:
 		answer_domain(&a);
@@ -337,11 +359,16 @@ answer_query(struct dns_responder *r, struct now now, const struct dns_query *q,
 		break;
 	}
 
+	if (r->wants != WANTS_NOTHING) {
+		r->stats.queries--; /* it will come again */
+		return 0;
+	}
 	if (a.opt_bytes > 0 && a.fit == FIT_WITH_OPT && !a.cut) {
 		room_set(&a, a.room);
 		(void)dns_put_opt(&a.w, q->edns_size, 0, subnet);
 	}
-	stats_count(r, &a);
+	dns_stats_count(&r->stats, q->type, a.w.rcode, a.cut);
+	r->facts.cut = a.cut;
 	return dns_end(&a.w, a.cut && r->config->enable_truncate).n;
 }
 
@@ -352,15 +379,17 @@ dns_answer(
 	struct dns_query q;
 	uint16_t flags;
 
+	r->wants = WANTS_NOTHING;
 	switch (dns_query_read(packet, &q)) {
 	case DNS_READ_OK:
 		r->stats.queries++;
-		return answer_query(r, now, &q, tcp, room, cap);
+		return answer_message(r, now, &q, tcp, room, cap);
 	case DNS_READ_BAD: /* the opcode is not repeated here, as recorded */
 		r->stats.formerr++;
 		flags = (uint16_t)(DNS_FLAG_QR | (q.flags & (DNS_FLAG_RD | DNS_FLAG_CD)));
 		return dns_bare_answer(room, cap, q.id, flags, DNS_FORMERR);
 	case DNS_READ_OPCODE:
+		r->stats.notimp++;
 		flags = (uint16_t)(DNS_FLAG_QR |
 				   (q.flags & (DNS_OPCODE_MASK | DNS_FLAG_RD | DNS_FLAG_CD)));
 		return dns_bare_answer(room, cap, q.id, flags, DNS_NOTIMP);
@@ -372,4 +401,40 @@ dns_answer(
 	}
 	r->stats.dropped++;
 	return 0;
+}
+
+bool
+dns_responder_wanted(const struct dns_responder *r, struct dns_wanted *out)
+{
+	*out = r->wanted;
+	out->whole = r->wants == WANTS_ANSWER;
+	return r->wants != WANTS_NOTHING;
+}
+
+size_t
+dns_answer_chased(struct dns_responder *r, struct now now, struct str packet, bool tcp, void *room,
+    size_t cap, const struct chased *chased, size_t count, bool more)
+{
+	size_t n;
+
+	r->chased = chased;
+	r->chased_count = count;
+	r->wants_no_more = !more;
+	n = dns_answer(r, now, packet, tcp, room, cap);
+	r->chased = NULL;
+	r->chased_count = 0;
+	r->wants_no_more = false;
+	return n;
+}
+
+size_t
+dns_answer_slip(struct str packet, void *room, size_t cap)
+{
+	struct dns_query q;
+	struct dns_writer w;
+
+	if (dns_query_read(packet, &q) != DNS_READ_OK)
+		return 0;
+	dns_begin(&w, room, cap, &q, flags_for(&q), DNS_NOERROR, true);
+	return w.w.full ? 0 : dns_end(&w, true).n;
 }

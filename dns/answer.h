@@ -2,7 +2,8 @@
  *
  * The names that are answered, under the domain and its alternative:
  *     [TAG.]NAME.service[.DC]   _NAME._TAG[.service][.DC] (RFC 2782)   NODE.node[.DC]
- *     HEX.addr[.DC]   the domain itself (SOA, NS)   and reverse names of known addresses
+ *     HEX.addr[.DC]   NAME.query[.DC]   the domain itself (SOA, NS)   and reverse names of known
+ *     addresses
  * What Consul 1.10 answers is the model, recorded in tests/conformance/dns.
  */
 #ifndef DNS_ANSWER_H
@@ -15,6 +16,8 @@
 #include "base/nsec.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "dns/dns_stats.h"
+#include "dns/forward.h"
 #include "kv/catalog.h"
 
 struct dns_service_ttl {
@@ -34,15 +37,11 @@ struct dns_config {
 	bool only_passing;      /* warning is left out too */
 	bool enable_truncate;   /* set TC on cut answers */
 	bool disable_compression;
+	bool node_meta_asked_only; /* not as additional records */
 	unsigned udp_answer_limit; /* 3 */
 	unsigned a_record_limit;   /* 0: none */
 	uint32_t soa_refresh, soa_retry, soa_expire, soa_min_ttl; /* 3600 600 86400 0 */
-	bool recursors;         /* some are configured: RA is set */
-};
-
-/* Numbers for metrics, kept by the shell that owns the responder. */
-struct dns_stats {
-	uint64_t queries, dropped, formerr, nxdomain, refused, servfail, truncated;
+	bool recursors;         /* some are configured: RA is set, other names are asked for */
 };
 
 struct dns_responder;
@@ -52,6 +51,20 @@ struct dns_responder *dns_responder_new(const struct dns_config *, const struct 
     uint64_t seed);
 void dns_responder_free(struct dns_responder *);
 
+/* Prepared queries are kept and carried out elsewhere: what a name stands for is asked here. */
+enum dns_query_known { DNS_QUERY_UNKNOWN, DNS_QUERY_KNOWN, DNS_QUERY_FAILED };
+struct dns_query_found {
+	const struct catalog_service **of; /* in the order of the answer; borrowed until the next */
+	size_t count;
+	struct str service; /* whose TTL the answer has, unless */
+	bool has_ttl;       /* the query says one itself */
+	uint32_t ttl;       /* seconds */
+};
+/* The name is in lower case: NAME of NAME.query.consul, dots and all. */
+typedef enum dns_query_known dns_query_run(void *arg, struct str name, struct dns_query_found *out);
+/* Before it there are none. `run` may not come back into the responder. */
+void dns_responder_queries(struct dns_responder *, dns_query_run *run, void *arg);
+
 /* Not ready (RULES 13): the domain answers SERVFAIL. Ready at first. */
 void dns_responder_ready(struct dns_responder *, bool ready);
 
@@ -60,6 +73,30 @@ void dns_responder_ready(struct dns_responder *, bool ready);
 size_t dns_answer(struct dns_responder *, struct now, struct str packet, bool tcp, void *room,
     size_t cap);
 
+/* dns_answer() was silent because other name servers have to be asked first (only when the
+ * configuration has recursors): for the query itself, or for a name that stands in its answer. Of
+ * the last call; false: it is not so. */
+struct dns_wanted {
+	bool whole;
+	struct name name; /* else */
+	uint16_t type;    /* A or AAAA */
+};
+bool dns_responder_wanted(const struct dns_responder *, struct dns_wanted *out);
+/* The same again, with what was found. `more`: it may want another name; else what is not known is
+ * left out. */
+size_t dns_answer_chased(struct dns_responder *, struct now, struct str packet, bool tcp,
+    void *room, size_t cap, const struct chased *, size_t count, bool more);
+
+/* To who has had too many answers: the question alone, cut, so that it is asked again by TCP. */
+size_t dns_answer_slip(struct str packet, void *room, size_t cap);
+
+/* The configuration is another now. */
+void dns_responder_reloaded(struct dns_responder *);
+
+/* The catalog's marks (kv/marks.h): what answers that are kept depend on. */
+const struct marks *dns_responder_marks(const struct dns_responder *);
+
+/* Numbers for metrics: of what was answered here. */
 const struct dns_stats *dns_responder_stats(const struct dns_responder *);
 
 #endif

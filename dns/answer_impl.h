@@ -4,9 +4,10 @@
  *     answer_question.c a name below the domain taken apart
  *     answer_pick.c     which instances, and under which address
  *     answer_service.c  services: A, AAAA, SRV
+ *     answer_query.c    prepared queries, likewise
  *     answer_node.c     nodes, addresses in hex, reverse names
  *     answer_servers.c  the name servers of the domain
- *     answer_inside.c   addresses that are names inside the domain
+ *     answer_inside.c   addresses that are names, inside the domain and elsewhere
  */
 #ifndef DNS_ANSWER_IMPL_H
 #define DNS_ANSWER_IMPL_H
@@ -39,6 +40,19 @@ struct picks {
 	size_t slot_count, slot_cap; /* in use, a power of two, or 0: no table; there */
 };
 
+/* What must be known of an answer by those who keep it to be given again (prepare.h). Set while it
+ * is made. */
+struct answer_facts {
+	bool keeps;      /* made of nothing but the catalog, by marks_slot below, and the configuration */
+	unsigned slot;   /* of kv/marks.h; MARKS: none */
+	bool turns;      /* addresses: they begin at any of the instances */
+	size_t cut_from; /* SRV records of so many, cut: they begin at any of them; else 0 */
+	bool cut;         /* records were left out */
+	size_t serial_at; /* where the SOA's serial number is, 0: nowhere */
+};
+#define ANSWER_TURNS_MAX 64 /* of more instances each beginning is a random one */
+#define ANSWER_ANYWHERE SIZE_MAX /* where a cut answer begins: at random */
+
 struct dns_responder {
 	const struct dns_config *config;
 	const struct catalog *catalog;
@@ -51,6 +65,15 @@ struct dns_responder {
 	struct name of_nodes, of_services, of_addresses; /* "node.dc1.consul." … */
 	struct picks picks;                              /* of the question */
 	struct picks inner;                              /* of a name met on the way */
+	struct answer_facts facts;                       /* of the last answer */
+	size_t begin;                                    /* where a cut SRV answer begins */
+	enum { WANTS_NOTHING, WANTS_ANSWER, WANTS_NAME } wants; /* of recursors, for this answer */
+	struct dns_wanted wanted;
+	const struct chased *chased; /* what they have said */
+	size_t chased_count;
+	bool wants_no_more;
+	dns_query_run *query; /* NULL: there are no prepared queries */
+	void *query_arg;
 };
 
 /* One query being answered. */
@@ -86,10 +109,10 @@ void answer_nodata(struct answering *);
 void answer_nxdomain(struct answering *);
 
 /* A name below the domain. */
-enum ask_kind { ASK_NONE, ASK_SERVICE, ASK_NODE, ASK_ADDR };
+enum ask_kind { ASK_NONE, ASK_SERVICE, ASK_NODE, ASK_ADDR, ASK_QUERY };
 struct ask {
 	enum ask_kind kind;                 /* NONE: nothing can stand there */
-	struct str service, tag, node, hex; /* into text, or into the name */
+	struct str service, tag, node, hex, query; /* into text, or into the name */
 	const struct name *self;            /* the whole name, NULL: not known */
 	char text[NAME_MAX_BYTES];          /* labels joined by dots */
 };
@@ -103,6 +126,9 @@ enum pick_by { PICK_ADDRESSES, PICK_TARGETS }; /* what makes two instances the s
  * true when there is a healthy one at all, also when none has an address of that type. */
 void picks_fill(struct picks *, const struct dns_responder *, const struct ask *, uint16_t type,
     enum pick_by, bool *known);
+/* The same with these instances, in their order. */
+void picks_fill_found(struct picks *, const struct dns_query_found *, const struct ask *,
+    uint16_t type, enum pick_by);
 void picks_done(struct picks *);
 /* Whether `name` as a whole is the host name `text`. */
 bool host_is_name(struct str text, const struct name *name);
@@ -112,6 +138,10 @@ struct str node_address(const struct node_info *, uint16_t type);
 bool type_takes(uint16_t type, const struct addr *ip);
 
 void answer_service(struct answering *, const struct ask *);
+void answer_query(struct answering *, const struct ask *);
+/* What the picks say as addresses, or as SRV records. `ordered`: as they stand; else the first is
+ * any of them (addresses), or any of them when not all fit (SRV). */
+void answer_picks(struct answering *, struct picks *, uint32_t ttl, bool ordered);
 uint32_t service_ttl(const struct dns_config *, struct str name);
 
 void answer_node(struct answering *, const struct ask *);
@@ -133,8 +163,8 @@ void nameservers_fill(struct dns_responder *, struct nameservers *);
 void answer_ns(struct answering *, const struct nameservers *, enum dns_section);
 void answer_glue(struct answering *, const struct nameservers *);
 
-/* What is known about `name`, if it is inside the domain: its CNAMEs and addresses of the
- * families that `type` takes, with one TTL. */
+/* What is known about `name`: its CNAMEs and addresses of the families that `type` takes, with one
+ * TTL. Outside the domain recursors know. */
 void answer_inside(
     struct answering *, enum dns_section, const struct name *name, uint16_t type, uint32_t ttl);
 

@@ -45,7 +45,8 @@ node_meta(struct answering *a, const struct node_info *node, enum dns_section se
 {
 	uint8_t room[META_TEXT_MAX];
 
-	if (section == DNS_ADDITIONAL && a->fit == FIT_ONE)
+	if (section == DNS_ADDITIONAL &&
+	    (a->fit == FIT_ONE || a->r->config->node_meta_asked_only))
 		return;
 	for (size_t i = 0; i < node->meta_count; i++) {
 		struct str text = meta_text(&node->meta[i], room);
@@ -95,6 +96,8 @@ answer_node(struct answering *a, const struct ask *ask)
 	uint16_t type = a->q->type;
 	const struct catalog_node *node;
 
+	a->r->facts.keeps = true;
+	a->r->facts.slot = marks_slot(MARKS_NODE, ask->node);
 	if (type != RR_A && type != RR_AAAA && type != RR_TXT && type != RR_ANY)
 		return;
 	node = catalog_node_find_nocase(a->r->catalog, ask->node);
@@ -161,6 +164,7 @@ answer_addr(struct answering *a, const struct ask *ask)
 	struct name owner = a->q->name;
 	struct addr ip;
 
+	a->r->facts.keeps = true;
 	switch (hex_address(ask->hex, &ip)) {
 	case 0:
 		return;

@@ -227,3 +227,17 @@ picks_fill(struct picks *set, const struct dns_responder *r, const struct ask *a
 			set->count++;
 	}
 }
+
+void
+picks_fill_found(struct picks *set, const struct dns_query_found *found, const struct ask *ask,
+    uint16_t type, enum pick_by by)
+{
+	picks_prepare(set, found->count);
+	for (size_t i = 0; i < found->count; i++) {
+		struct pick *pick = &set->items[set->count];
+
+		*pick = (struct pick){ .of = found->of[i] };
+		if (pick_place(pick, ask, type) && !picks_have(set, pick, by))
+			set->count++;
+	}
+}

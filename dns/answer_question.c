@@ -1,7 +1,7 @@
 /* dns/answer_question.c -- a name below the domain taken apart.
  *
- * From the right: the domain, perhaps a datacenter, one of the words service, node, addr; what
- * stands before it is the name. Letters' case does not matter anywhere. Other datacenters are
+ * From the right: the domain, perhaps a datacenter, one of the words service, node, addr, query;
+ * what stands before it is the name. Letters' case does not matter anywhere. Other datacenters are
  * not known here, so names in them do not exist; .addr does not look at it.
  */
 #include "dns/answer_impl.h"
@@ -45,6 +45,27 @@ ask_service(const struct str *labels, size_t count, struct ask *out)
 	out->kind = ASK_SERVICE;
 }
 
+static void
+ask_node(const struct str *labels, size_t count, struct ask *out)
+{
+	char *text = out->text;
+
+	out->node = join(&text, labels, count);
+	out->kind = ASK_NODE;
+}
+
+/* In lower case, as Consul looks for it: a template shows the name as it is given to it. */
+static void
+ask_query(const struct str *labels, size_t count, struct ask *out)
+{
+	char *text = out->text;
+
+	out->query = join(&text, labels, count);
+	for (char *c = out->text; c < text; c++)
+		*c = chr_lower(*c);
+	out->kind = ASK_QUERY;
+}
+
 static enum ask_kind
 kind_of(struct str label)
 {
@@ -54,15 +75,16 @@ kind_of(struct str label)
 		return ASK_NODE;
 	if (str_eq_nocase(label, STR("addr")))
 		return ASK_ADDR;
+	if (str_eq_nocase(label, STR("query")))
+		return ASK_QUERY;
 	return ASK_NONE;
 }
 
-/* Words that have a meaning where service mesh and prepared queries exist: nothing is there. */
+/* Words that have a meaning where a service mesh exists: nothing is there. */
 static bool
 is_reserved(struct str label)
 {
-	return str_eq_nocase(label, STR("query")) || str_eq_nocase(label, STR("connect")) ||
-	       str_eq_nocase(label, STR("ingress"));
+	return str_eq_nocase(label, STR("connect")) || str_eq_nocase(label, STR("ingress"));
 }
 
 /* `inside` counts the labels above the domain. */
@@ -73,7 +95,7 @@ ask_labels(const struct dns_responder *r, const struct str *labels, size_t insid
 	enum ask_kind kind = ASK_NONE;
 	size_t at = inside, after; /* labels before the word, and where those behind it begin */
 
-	out->service = out->tag = out->node = out->hex = STR_NONE;
+	out->service = out->tag = out->node = out->hex = out->query = STR_NONE;
 	for (;;) {
 		if (at == 0)
 			return;
@@ -102,14 +124,12 @@ ask_labels(const struct dns_responder *r, const struct str *labels, size_t insid
 		return;
 	if (inside - after == 1 && !str_eq_nocase(labels[after], r->config->datacenter))
 		return;
-	if (kind == ASK_SERVICE) {
+	if (kind == ASK_SERVICE)
 		ask_service(labels, at, out);
-	} else {
-		char *text = out->text;
-
-		out->node = join(&text, labels, at);
-		out->kind = ASK_NODE;
-	}
+	else if (kind == ASK_QUERY)
+		ask_query(labels, at, out);
+	else
+		ask_node(labels, at, out);
 }
 
 bool

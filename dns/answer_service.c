@@ -3,7 +3,7 @@
  * In order: TTLs, addresses, SRV records, the dispatch. Addresses begin at a random instance. SRV
  * records keep the catalog's order when all of them fit, so that a client sees a change only
  * when there is one; an answer that is cut begins at a random instance, so that all of them
- * have their turn.
+ * have their turn. Picks that are ordered already stay so in either case.
  */
 #include "dns/answer_impl.h"
 
@@ -77,10 +77,11 @@ answer_host(struct answering *a, const struct picks *set, size_t start, uint32_t
 }
 
 static void
-answer_addresses(struct answering *a, const struct picks *set, uint32_t ttl)
+answer_addresses(struct answering *a, const struct picks *set, uint32_t ttl, bool ordered)
 {
-	size_t start = rng_below(&a->r->rng, (uint32_t)set->count);
+	size_t start = ordered ? 0 : rng_below(&a->r->rng, (uint32_t)set->count);
 
+	a->r->facts.turns = true;
 	if (answer_ips(a, set, start, ttl) == 0 && !answer_host(a, set, start, ttl))
 		answer_nodata(a);
 }
@@ -166,28 +167,49 @@ srv_additionals(struct answering *a, const struct picks *set, size_t start, uint
 	}
 }
 
+/* Where an answer begins that is cut. */
+static size_t
+srv_begin(struct dns_responder *r, size_t count)
+{
+	if (r->begin < count && count <= ANSWER_TURNS_MAX)
+		return r->begin;
+	return rng_below(&r->rng, (uint32_t)count);
+}
+
 static void
-answer_srv(struct answering *a, struct picks *set, uint32_t ttl)
+answer_srv(struct answering *a, struct picks *set, uint32_t ttl, bool ordered)
 {
 	struct dns_mark before = dns_mark(&a->w);
 	size_t cap = a->w.w.cap;
 	size_t start = 0;
 
 	srv_records(a, set, start, ttl);
-	if (a->cut) {
+	if (a->cut && !ordered) {
 		dns_rewind(&a->w, before);
 		a->w.w.cap = cap;
 		a->fit = FIT_WITH_OPT;
 		a->cut = false;
 		for (size_t i = 0; i < set->count; i++)
 			set->items[i].written = false;
-		start = rng_below(&a->r->rng, (uint32_t)set->count);
+		start = srv_begin(a->r, set->count);
+		a->r->facts.cut_from = set->count;
 		srv_records(a, set, start, ttl);
 	}
 	if (a->w.counts[DNS_ANSWER] == 0)
 		answer_nodata(a);
 	else
 		srv_additionals(a, set, start, ttl);
+}
+
+void
+answer_picks(struct answering *a, struct picks *set, uint32_t ttl, bool ordered)
+{
+	if (set->count == 0)
+		answer_nodata(a);
+	else if (a->q->type == RR_SRV)
+		answer_srv(a, set, ttl, ordered);
+	else
+		answer_addresses(a, set, ttl, ordered);
 }
 
 void
@@ -198,13 +220,11 @@ answer_service(struct answering *a, const struct ask *ask)
 	uint32_t ttl = service_ttl(a->r->config, ask->service);
 	bool known;
 
+	a->r->facts.keeps = true;
+	a->r->facts.slot = marks_slot(MARKS_SERVICE, ask->service);
 	picks_fill(set, a->r, ask, a->q->type, srv ? PICK_TARGETS : PICK_ADDRESSES, &known);
-	if (!known)
-		answer_nxdomain(a);
-	else if (set->count == 0)
-		answer_nodata(a);
-	else if (srv)
-		answer_srv(a, set, ttl);
+	if (known)
+		answer_picks(a, set, ttl, false);
 	else
-		answer_addresses(a, set, ttl);
+		answer_nxdomain(a);
 }

@@ -5,7 +5,8 @@
  * A connection reads until its answers do not leave at once; then it waits until they have. The
  * list of connections is in the order of their last progress (a whole message taken in, or all
  * answers taken away), so its head is the next to be closed: by time, or because a newcomer
- * needs its place. A connection with nothing half done holds no buffer.
+ * needs its place. A connection with nothing half done holds no buffer. What other name servers are
+ * asked for is answered when they have answered, later questions meanwhile (RFC 7766 7).
  */
 #include "dns/dns_tcp_io.h"
 
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "dns/dns_io.h"
+#include "dns/dns_query_log.h"
 #include "dns/message.h"
 
 #define BACKLOG 256
@@ -30,6 +33,14 @@
 #define READ_BYTES (64 * 1024)
 #define IN_MAX (2 + DNS_MESSAGE_MAX + READ_BYTES)
 #define OUT_MAX (4 * 65536) /* answers waiting on one connection */
+#define CONN_ASKS_MAX 32 /* questions of one that others are asked for; it is read on after them \
+			  */
+
+struct tcp_ask {
+	LIST_ENTRY(tcp_ask) link;
+	struct conn *conn;
+	struct recurse_ask *ask;
+};
 
 struct conn {
 	TAILQ_ENTRY(conn) link;
@@ -38,10 +49,12 @@ struct conn {
 	int fd;
 	struct event *readable, *writable; /* owned */
 	nsec deadline;
-	struct buf in;  /* a message's beginning */
-	struct buf out; /* answers the peer has not taken yet */
-	size_t held;    /* bytes of both, as counted in tcp->held */
-	bool ended;     /* the peer sends no more */
+	struct buf in;             /* a message's beginning */
+	struct buf out;            /* answers the peer has not taken yet */
+	size_t held;               /* bytes of both, as counted in tcp->held */
+	LIST_HEAD(, tcp_ask) asks; /* owned */
+	size_t ask_count;
+	bool ended; /* the peer sends no more */
 };
 
 struct listener {
@@ -53,6 +66,7 @@ struct listener {
 struct dns_tcp {
 	struct event_base *base;
 	struct dns_responder *responder;
+	const struct dns_shared *shared;
 	struct listener **listeners; /* owned */
 	size_t listener_count, listener_cap;
 	TAILQ_HEAD(conns, conn) conns;
@@ -113,10 +127,22 @@ conn_count_bytes(struct conn *c)
 }
 
 static void
+ask_free(struct tcp_ask *t)
+{
+	LIST_REMOVE(t, link);
+	t->conn->ask_count--;
+	free(t);
+}
+
+static void
 conn_close(struct conn *c)
 {
 	struct dns_tcp *tcp = c->tcp;
 
+	while (!LIST_EMPTY(&c->asks)) {
+		recurse_cancel(LIST_FIRST(&c->asks)->ask);
+		ask_free(LIST_FIRST(&c->asks));
+	}
 	TAILQ_REMOVE(&tcp->conns, c, link);
 	tcp->conn_count--;
 	event_free(c->readable);
@@ -180,6 +206,39 @@ conn_send(struct conn *c, struct str bytes)
 	return !c->out.full;
 }
 
+/* An answer of n bytes, behind two for its length. */
+static bool
+answer_send(struct conn *c, uint8_t *room, size_t n)
+{
+	struct writer w = wr_of(room, 2);
+
+	wr_be16(&w, (uint16_t)n);
+	if (atomic_load_explicit(c->tcp->shared->logs, memory_order_relaxed))
+		dns_query_log(str_mem(room + 2, n), &c->peer, "tcp", 0);
+	return conn_send(c, str_mem(room, n + 2));
+}
+
+static void on_other_answer(void *arg, struct str answer);
+
+/* After the responder was silent; *n: the answer is there at once. False: it meant to be. */
+static bool
+conn_ask(struct conn *c, struct str query, uint8_t *room, size_t *n)
+{
+	struct recurse *r = c->tcp->shared->recurse;
+	struct tcp_ask *t;
+
+	if (!recurse_wanted(r))
+		return false;
+	t = mem_new(struct tcp_ask);
+	t->conn = c;
+	LIST_INSERT_HEAD(&c->asks, t, link);
+	c->ask_count++;
+	*n = recurse_ask(r, query, true, room, DNS_MESSAGE_MAX, on_other_answer, t, &t->ask);
+	if (t->ask == NULL)
+		ask_free(t);
+	return true;
+}
+
 /* The next whole message in `bytes`, taken off; false: none. */
 static bool
 message_next(struct str *bytes, struct str *out)
@@ -204,14 +263,12 @@ conn_answer(struct conn *c, struct now now, struct str *bytes)
 	uint8_t *room = tcp->scratch + READ_BYTES;
 	struct str query;
 
-	while (c->out.n == 0 && message_next(bytes, &query)) {
+	while (c->out.n == 0 && c->ask_count < CONN_ASKS_MAX && message_next(bytes, &query)) {
 		size_t n = dns_answer(tcp->responder, now, query, true, room + 2, DNS_MESSAGE_MAX);
-		struct writer w = wr_of(room, 2);
 
-		if (n == 0)
+		if (n == 0 && !conn_ask(c, query, room + 2, &n))
 			return false; /* nothing a client would send: no use in going on */
-		wr_be16(&w, (uint16_t)n);
-		if (!conn_send(c, str_mem(room, n + 2)))
+		if (n > 0 && !answer_send(c, room, n))
 			return false;
 		conn_progress(c, now.mono);
 	}
@@ -261,9 +318,11 @@ conn_settle(struct conn *c)
 		(void)event_del(c->readable);
 		return event_add(c->writable, NULL) == 0;
 	}
-	if (c->ended)
+	if (c->ended && c->ask_count == 0)
 		return false;
 	(void)event_del(c->writable);
+	if (c->ended || c->ask_count >= CONN_ASKS_MAX)
+		return event_del(c->readable) == 0;
 	return event_add(c->readable, NULL) == 0;
 }
 
@@ -277,6 +336,28 @@ conn_end_turn(struct conn *c, bool keep, nsec now)
 	timer_arm(tcp, now);
 }
 
+/* What another name server was asked for. */
+static void
+on_other_answer(void *arg, struct str answer)
+{
+	struct tcp_ask *t = arg;
+	struct conn *c = t->conn;
+	uint8_t *room = c->tcp->scratch + READ_BYTES;
+	struct now now = now_read();
+	bool keep = true;
+
+	ask_free(t);
+	if (answer.n > 0) {
+		memcpy(room + 2, answer.p, answer.n);
+		keep = answer_send(c, room, answer.n);
+	}
+	if (keep)
+		conn_progress(c, now.mono);
+	if (keep && c->out.n == 0)
+		keep = conn_take(c, now, STR_NONE); /* messages that waited meanwhile */
+	conn_end_turn(c, keep, now.mono);
+}
+
 static void
 on_conn_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -285,7 +366,8 @@ on_conn_readable(evutil_socket_t fd, short what, void *arg)
 	bool keep = true;
 
 	(void)what;
-	for (int turn = 0; turn < READS_A_TURN && keep && c->out.n == 0; turn++) {
+	for (int turn = 0;
+	     turn < READS_A_TURN && keep && c->out.n == 0 && c->ask_count < CONN_ASKS_MAX; turn++) {
 		ssize_t n = recv(fd, c->tcp->scratch, READ_BYTES, MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
@@ -333,6 +415,7 @@ conn_new(struct dns_tcp *tcp, int fd, const struct addr *peer, nsec now)
 	c->deadline = now + tcp->idle;
 	buf_init(&c->in, IN_MAX);
 	buf_init(&c->out, OUT_MAX);
+	LIST_INIT(&c->asks);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	c->readable = event_new(tcp->base, fd, EV_READ | EV_PERSIST, on_conn_readable, c);
 	c->writable = event_new(tcp->base, fd, EV_WRITE | EV_PERSIST, on_conn_writable, c);
@@ -419,12 +502,14 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 }
 
 struct dns_tcp *
-dns_tcp_new(struct event_base *base, struct dns_responder *responder)
+dns_tcp_new(
+    struct event_base *base, struct dns_responder *responder, const struct dns_shared *shared)
 {
 	struct dns_tcp *tcp = mem_new(struct dns_tcp);
 
 	tcp->base = base;
 	tcp->responder = responder;
+	tcp->shared = shared;
 	tcp->idle = DNS_TCP_IDLE;
 	TAILQ_INIT(&tcp->conns);
 	tcp->timer = evtimer_new(base, on_timer, tcp);

@@ -5,11 +5,12 @@
 #include <event2/event.h>
 
 #include "base/err.h"
-#include "dns/answer.h"
+#include "dns/dns_shared.h"
 
 struct dns_tcp;
 
-struct dns_tcp *dns_tcp_new(struct event_base *, struct dns_responder *);
+/* What they share is borrowed. */
+struct dns_tcp *dns_tcp_new(struct event_base *, struct dns_responder *, const struct dns_shared *);
 void dns_tcp_free(struct dns_tcp *); /* closes everything; NULL is fine */
 
 /* Takes a bound socket, also when it fails, and listens on it. */

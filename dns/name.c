@@ -225,3 +225,40 @@ name_lower(struct name *name)
 	for (size_t i = 0; i < name->n; i++)
 		name->bytes[i] = (uint8_t)chr_lower((char)name->bytes[i]);
 }
+
+#define EACH_BYTE(b) ((uint64_t)0x0101010101010101 * (b))
+
+/* Eight bytes at once: the top bit of a byte shows that it is a capital. */
+static uint64_t
+capitals_of(uint64_t v)
+{
+	uint64_t low = v & EACH_BYTE(0x7f);
+	uint64_t from_a = low + EACH_BYTE(0x80 - 'A'), after_z = low + EACH_BYTE(0x80 - 'Z' - 1);
+
+	return (from_a ^ after_z) & ~v & EACH_BYTE(0x80);
+}
+
+static inline uint64_t
+piece_lower(uint8_t *to, const uint8_t *from, size_t n)
+{
+	uint64_t v = 0, capitals;
+
+	memcpy(&v, from, n);
+	capitals = capitals_of(v);
+	v |= capitals >> 2; /* 0x20 */
+	memcpy(to, &v, n);
+	return capitals;
+}
+
+bool
+name_lower_copy(uint8_t *to, const uint8_t *from, size_t n)
+{
+	uint64_t any = 0;
+	size_t at = 0;
+
+	for (; n - at >= sizeof any; at += sizeof any)
+		any |= piece_lower(to + at, from + at, sizeof any);
+	if (at < n)
+		any |= piece_lower(to + at, from + at, n - at);
+	return any != 0;
+}

@@ -13,6 +13,7 @@
 #include "base/cursor.h"
 #include "base/str.h"
 
+#define NAME_LABEL_MAX 63 /* bytes */
 #define NAME_MAX_BYTES 255
 #define LABEL_MAX 63
 #define NAME_LABELS_MAX 128
@@ -46,5 +47,8 @@ bool name_prepend(struct name *, struct str label);
 bool name_under(struct str text, const struct name *suffix, struct name *out);
 
 void name_lower(struct name *); /* ASCII letters to lower case */
+/* The same of n bytes of labels, while copying; true: there were capitals. Lengths of labels are
+ * below any letter. */
+bool name_lower_copy(uint8_t *to, const uint8_t *from, size_t n);
 
 #endif

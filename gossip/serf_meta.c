@@ -1,6 +1,7 @@
 /* gossip/serf_meta.c -- muster's tags in, out, and whose tags keep us out of a pool. */
 #include "gossip/serf_meta.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define READ_BYTES (16 * 1024)
@@ -18,10 +19,56 @@ tag_add(struct tags *t, const char *key, struct str value)
 		t->at[t->count++] = (struct serf_tag){ str_of(key), value };
 }
 
+#define RAFT_TEXT_MAX (12 + 1 + 16 + 1 + UUID_TEXT_LEN + 1 + 1 + 1)
+
+static void
+raft_write(const struct serf_raft *r, char out[RAFT_TEXT_MAX])
+{
+	char cluster[UUID_TEXT_LEN + 1];
+
+	snprintf(out, RAFT_TEXT_MAX, "%u.%" PRIx64 ".%s.%d", r->version, r->id,
+	    uuid_format(&r->cluster, cluster), r->formed);
+}
+
+static bool
+hex_u64(struct str s, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (s.n == 0 || s.n > 16)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!chr_digit(c) && !(c >= 'a' && c <= 'f'))
+			return false;
+		n = n << 4 | (uint64_t)(chr_digit(c) ? c - '0' : c - 'a' + 10);
+	}
+	*out = n;
+	return true;
+}
+
+/* What is broken counts as no tag at all. A newer version may say more behind the last dot. */
+static void
+raft_read(struct str s, struct serf_raft *out)
+{
+	struct str version = str_cut(&s, '.'), id = str_cut(&s, '.'), cluster = str_cut(&s, '.');
+	struct str formed = str_cut(&s, '.');
+	struct serf_raft r = { 0 };
+	uint64_t n = 0;
+
+	if (!str_u64(version, 1000000, &n) || !hex_u64(id, &r.id) ||
+	    !uuid_parse(cluster, &r.cluster))
+		return;
+	r.version = (unsigned)n;
+	r.formed = str_eq(formed, STR("1"));
+	*out = r;
+}
+
 int
 serf_meta_write(struct writer *w, const struct serf_meta *m, struct err *err)
 {
-	char port[8], expect[12], muster[12];
+	char port[8], expect[12], muster[12], raft[RAFT_TEXT_MAX];
 	struct tags t = { .count = 0 };
 
 	snprintf(port, sizeof port, "%u", m->port);
@@ -45,6 +92,10 @@ serf_meta_write(struct writer *w, const struct serf_meta *m, struct err *err)
 		tag_add(&t, "bootstrap", STR("1"));
 	if (m->cluster.n > 0)
 		tag_add(&t, "cluster", m->cluster);
+	if (m->server && m->raft.version > 0) {
+		raft_write(&m->raft, raft);
+		tag_add(&t, "raft", str_of(raft));
+	}
 	if (m->name.n > 0)
 		tag_add(&t, "name", m->name);
 	for (size_t i = 0; i < m->more_count; i++)
@@ -78,6 +129,8 @@ tag_take(const struct serf_tag *t, struct serf_meta *out)
 		out->build = t->value;
 	else if (str_eq(t->key, STR("cluster")))
 		out->cluster = t->value;
+	else if (str_eq(t->key, STR("raft")))
+		raft_read(t->value, &out->raft);
 	else if (str_eq(t->key, STR("name")))
 		out->name = t->value;
 	else if (str_eq(t->key, STR("port")))

@@ -7,10 +7,20 @@
 #ifndef GOSSIP_SERF_META_H
 #define GOSSIP_SERF_META_H
 
+#include "base/uuid.h"
 #include "gossip/serf_wire.h"
 #include "gossip/swim.h"
 
 #define SERF_MUSTER_VERSION 1
+
+/* Of a server: its part in Raft, in one tag "raft": version, id in hex, cluster, 1 when that is
+ * formed, with dots between them. */
+struct serf_raft {
+	unsigned version;    /* of the protocol between servers; 0: no such tag */
+	uint64_t id;         /* 0: it has no log */
+	struct uuid cluster; /* zero: none yet */
+	bool formed;
+};
 
 struct serf_meta {
 	bool server;
@@ -20,6 +30,7 @@ struct serf_meta {
 	bool bootstrap;  /* servers */
 	struct str dc, id, build;
 	struct str cluster; /* id of the owner of the external records it writes; empty: none */
+	struct serf_raft raft;
 	struct str name;    /* to be shown, where another has it on the wire; empty: the wire's */
 	const struct serf_tag *more; /* others; written as they stand, not read */
 	size_t more_count;

@@ -45,17 +45,17 @@ struct swim_profile { /* memberlist's LAN and local profiles */
 extern const struct swim_profile swim_lan, swim_local;
 
 struct swim_config {
-	struct str name;       /* ours on the wire */
+	struct str name; /* ours on the wire */
 	struct addr advertise;
-	struct str meta;       /* tags, at most WIRE_META_MAX */
-	struct wire_vsn vsn;   /* all zero: wire_vsn_ours */
+	struct str meta;     /* tags, at most WIRE_META_MAX */
+	struct wire_vsn vsn; /* all zero: wire_vsn_ours */
 	struct swim_profile profile;
-	size_t members_max;    /* beyond it new names are dropped and counted; default 65536 */
-	size_t overhead;       /* bytes that encryption and labels add to a datagram */
-	bool notes;            /* SWIM_NOTE actions are wanted */
-	/* May this one be a member? Asked of names that are new and of tags that are; who is refused
-	 * is not taken in, counted as dropped, and not passed on. NULL: everybody. Must not call
-	 * back. */
+	size_t members_max; /* beyond it new names are dropped and counted; default 65536 */
+	size_t overhead;    /* bytes that encryption and labels add to a datagram */
+	bool notes;         /* SWIM_NOTE actions are wanted */
+	/* May this one be a member? Asked of names that are new and of tags that are; who is
+	 * refused is not taken in, counted as dropped, and not passed on. NULL: everybody. Must not
+	 * call back. */
 	bool (*welcome)(void *arg, const struct wire_alive *);
 	void *welcome_arg;
 };
@@ -71,14 +71,16 @@ struct swim_member {
 
 enum swim_action_kind {
 	SWIM_SEND,        /* one datagram to peer: bytes, unframed; crc: the peer understands CRC */
-	SWIM_STREAM_PING, /* probe peer over TCP with seq until `until`; swim_stream_ack() if it answers */
+	SWIM_STREAM_PING, /* probe peer over TCP with seq until `until`; swim_stream_ack() if it
+			     answers */
 	SWIM_PUSH_PULL,   /* start a push/pull with peer; join: its Join flag */
-	SWIM_NEWS,        /* member as it now stands; was: its state before (joined: unknown before) */
-	SWIM_USER,        /* a user message came: bytes, from peer */
-	SWIM_CONFLICT,    /* two addresses claim one name: member is ours, peer and other the other's;
-	                   * swim_take_over() if they are the same node. At most one a second and name */
-	SWIM_ACKED,       /* peer_name answered our ping itself after rtt, with payload bytes */
-	SWIM_NOTE,        /* bytes: a line for the debug log */
+	SWIM_NEWS,     /* member as it now stands; was: its state before (joined: unknown before) */
+	SWIM_USER,     /* a user message came: bytes, from peer */
+	SWIM_CONFLICT, /* two addresses claim one name: member is ours, peer and other the other's;
+			* swim_take_over() if they are the same node. At most one a second and name
+			*/
+	SWIM_ACKED,    /* peer_name answered our ping itself after rtt, with payload bytes */
+	SWIM_NOTE,     /* bytes: a line for the debug log */
 };
 
 struct swim_action {
@@ -107,6 +109,8 @@ bool swim_action_next(struct swim *, struct swim_action *out);
 /* The peer's host says that nobody listens (ICMP port unreachable, TCP reset): evidence of a
  * dead process. Confirmed by another member it shortens suspicion to one more round. */
 void swim_refused(struct swim *, nsec now, const struct addr *peer);
+/* Something speaks against this name's being in use: it is probed now, not when its turn comes. */
+void swim_doubt(struct swim *, nsec now, struct str name);
 /* The TCP probe of SWIM_STREAM_PING was answered. */
 void swim_stream_ack(struct swim *, nsec now, uint32_t seq);
 
@@ -114,16 +118,19 @@ void swim_stream_ack(struct swim *, nsec now, uint32_t seq);
  * other's, one by one after swim_merge_check() has taken all of them (versions: one violator
  * refuses the whole). */
 bool swim_state_next(const struct swim *, size_t *cursor, struct wire_node_state *out);
-int swim_merge_check(const struct swim *, const struct wire_node_state *, size_t count, struct err *);
+int swim_merge_check(
+    const struct swim *, const struct wire_node_state *, size_t count, struct err *);
 void swim_merge(struct swim *, nsec now, const struct wire_node_state *, size_t count);
+/* Somebody is in the pool whom gossip did not tell us of: a push/pull within two seconds. */
+void swim_stranger(struct swim *, nsec now);
 
 /* A message of the upper layer to gossip: queued until its retransmits are used up. The bytes
  * go out as a user message. ERR_LIMIT: larger than a datagram's budget. `done_id` non-zero:
  * swim_broadcast_done() tells when it is through. Queues are emptied in this order, membership's
  * own before all. swim_broadcast() is for events. */
 enum swim_queue { SWIM_INTENTS, SWIM_QUERIES, SWIM_EVENTS };
-int swim_broadcast_in(struct swim *, nsec now, enum swim_queue, struct str bytes, uint64_t done_id,
-    struct err *);
+int swim_broadcast_in(
+    struct swim *, nsec now, enum swim_queue, struct str bytes, uint64_t done_id, struct err *);
 int swim_broadcast(struct swim *, nsec now, struct str bytes, uint64_t done_id, struct err *);
 bool swim_broadcast_done(struct swim *, uint64_t *done_id); /* drain */
 /* To one member, at once, and nothing else with it. ERR_LIMIT: larger than the budget. */

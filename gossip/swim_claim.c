@@ -241,13 +241,16 @@ swim_claim_conflict(struct swim *s, nsec now, struct node *n, const struct wire_
 	};
 }
 
-/* Whether a name that is known at one address may be claimed from another. */
+/* Whether a name that is known at one address may be claimed from another. Who missed that the
+ * holder left finds it silent, and is alone with that: all others know the next one by then. */
 static bool
 swim_claim_may_move(const struct swim *s, nsec now, const struct node *n)
 {
 	nsec reclaim = s->config.profile.dead_reclaim;
 
 	if (n->state == SWIM_LEFT || n->buried)
+		return true;
+	if (n->state == SWIM_SUSPECT && n->accused_by_us)
 		return true;
 	return n->state == SWIM_DEAD && reclaim > 0 && now - n->since > reclaim;
 }

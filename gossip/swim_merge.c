@@ -15,24 +15,30 @@ swim_merge_suits(const struct swim *s, nsec now, const struct node *n)
 }
 
 static void
-swim_merge_ask(struct swim *s, const struct node *n)
+swim_merge_ask(struct swim *s, const struct addr *addr, struct str name)
 {
 	struct swim_action *a = swim_act(s, SWIM_PUSH_PULL);
 
 	if (a == NULL)
 		return;
-	a->peer = n->addr;
-	a->peer_name = arena_dup(&s->out, n->name);
+	a->peer = *addr;
+	a->peer_name = arena_dup(&s->out, name);
 }
 
 /* Out of turn; at most one a second. */
-void
-swim_merge_with(struct swim *s, nsec now, const struct node *n)
+static void
+swim_merge_ask_soon(struct swim *s, nsec now, const struct addr *addr, struct str name)
 {
 	if (s->merge_soon > now)
 		return;
 	s->merge_soon = now + NSEC_SEC;
-	swim_merge_ask(s, n);
+	swim_merge_ask(s, addr, name);
+}
+
+void
+swim_merge_with(struct swim *s, nsec now, const struct node *n)
+{
+	swim_merge_ask_soon(s, now, &n->addr, n->name);
 }
 
 /* The larger the pool, the rarer: up to 32 members once an interval, up to 64 every second … */
@@ -56,6 +62,25 @@ swim_merge_unsettled(struct swim *s, nsec now)
 	    nsec_min(s->pushpull_next, now + NSEC_SEC + (nsec)rng_below(&s->rng, 1000) * NSEC_MS);
 }
 
+/* Somebody who knows us, and of whom we have not heard: nobody knows better than it whom we lack.
+ * Two that started while the rest did not answer would else stay by themselves until it is the
+ * rest's turn. */
+void
+swim_merge_pinger(struct swim *s, nsec now, const struct addr *from)
+{
+	swim_merge_unsettled(s, now);
+	swim_merge_ask_soon(s, now, from, STR_NONE);
+}
+
+void
+swim_stranger(struct swim *s, nsec now)
+{
+	swim_begin(s, now);
+	s->pushpull_next =
+	    nsec_min(s->pushpull_next, now + (nsec)rng_below(&s->rng, 2000) * NSEC_MS);
+	swim_end(s, now);
+}
+
 void
 swim_merge_tick(struct swim *s, nsec now)
 {
@@ -66,7 +91,7 @@ swim_merge_tick(struct swim *s, nsec now)
 	s->merge_wait = nsec_min(2 * s->merge_wait, swim_merge_interval(s));
 	s->pushpull_next = now + s->merge_wait;
 	if (!s->left && swim_table_pick(s, now, swim_merge_suits, NULL, &n, 1) == 1)
-		swim_merge_ask(s, n);
+		swim_merge_ask(s, &n->addr, n->name);
 }
 
 /* Our table to show. The buried too: who revives with them in it hears what it missed. */

@@ -202,6 +202,7 @@ void swim_gossip_heard(struct swim *, nsec now, const struct addr *from);
 /* swim_merge.c */
 void swim_merge_tick(struct swim *, nsec now);
 void swim_merge_unsettled(struct swim *, nsec now);
+void swim_merge_pinger(struct swim *, nsec now, const struct addr *from); /* of an unknown name */
 void swim_merge_with(struct swim *, nsec now, const struct node *);
 
 #endif

@@ -403,7 +403,7 @@ swim_probe_ping_in(struct swim *s, nsec now, const struct addr *from, const stru
 		return;
 	}
 	if (ping->source_node.n > 0 && swim_table_find(s, ping->source_node) == NULL)
-		swim_merge_unsettled(s, now); /* it knows us, and we have not heard of it */
+		swim_merge_pinger(s, now, &to);
 	m.u.ack = (struct wire_ack){
 		.seq = ping->seq,
 		.payload = s->payload,
@@ -456,6 +456,18 @@ swim_refused(struct swim *s, nsec now, const struct addr *peer)
 		next = swim_table_next_at(n);
 		swim_probe_refused_one(s, now, n);
 	}
+	swim_end(s, now);
+}
+
+void
+swim_doubt(struct swim *s, nsec now, struct str name)
+{
+	struct node *n = swim_table_find(s, name);
+
+	if (n == NULL || n == s->self || n->state != SWIM_ALIVE || n->buried)
+		return;
+	swim_begin(s, now);
+	swim_probe_check(s, now, n, false);
 	swim_end(s, now);
 }
 

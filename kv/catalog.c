@@ -123,6 +123,7 @@ catalog_new(struct watches *watches, struct index_clock *index)
 
 	c->watches = watches;
 	c->index = index;
+	c->marks = mem_new(struct marks);
 	return c;
 }
 
@@ -172,7 +173,14 @@ catalog_free(struct catalog *c)
 		RB_REMOVE(catalog_asides, &c->asides, aside);
 		free(aside);
 	}
+	free(c->marks);
 	free(c);
+}
+
+struct marks *
+catalog_marks(const struct catalog *c)
+{
+	return c->marks;
 }
 
 /* Reading. The loops below do what RB_FIND does, on trees that are const here. */

@@ -4,7 +4,8 @@
  * by address; services by (node, id), by name and by address; checks by (node, id) and by
  * service.
  * What is read is borrowed and valid until the store's next change. Every object has Consul's
- * CreateIndex and ModifyIndex, local to this agent (RULES 12).
+ * CreateIndex and ModifyIndex, local to this agent (RULES 12) but for external records, whose
+ * ModifyIndex is the log's.
  *
  * Two claims to one name: RULES 3 (nodes: the live holder, then the lowest id) and 5 (services
  * and checks on one node: the owner's beats the external one). The loser is kept and shown as
@@ -23,6 +24,7 @@
 #include "base/blob.h"
 #include "base/uuid.h"
 #include "kv/entity.h"
+#include "kv/marks.h"
 #include "kv/watch.h"
 
 struct catalog;
@@ -121,14 +123,19 @@ struct catalog_check *catalog_service_check_next(const struct catalog_service *,
 struct catalog_check *catalog_node_check_next(const struct catalog_node *,
     const struct catalog_check *);
 
-/* Where a node is in the network, as its agent last said; false: it has not. Not looked at closer:
- * any numbers may be in it. */
-bool catalog_node_coordinate(const struct catalog_node *, struct coordinate_info *out);
+/* Where a node is in the network, as its agent last said, or was said of an external one; false: it
+ * was not. Not looked at closer: any numbers may be in it. */
+bool catalog_node_coordinate(
+    const struct catalog *, const struct catalog_node *, struct coordinate_info *out);
 
 /* Addresses for PTR: the first node or service instance (by name) with exactly this address
  * text form; NULL when none. Instances without an address of their own are not found. */
 struct catalog_node *catalog_node_by_address(const struct catalog *, struct str address);
 struct catalog_service *catalog_service_by_address(const struct catalog *, struct str address);
+
+/* Moved with each change of what an answer about a service, or a node, could show; for threads that
+ * keep such answers. Lives as long as the catalog. */
+struct marks *catalog_marks(const struct catalog *);
 
 struct catalog_counts {
 	size_t nodes, names, services, checks;

@@ -39,13 +39,26 @@ cluster_of(const struct catalog *c, uint16_t kind, struct str key)
 	return NULL;
 }
 
+/* With its number; NULL and 0: there is none. */
 static struct blob *
-cluster_body(const struct catalog *c, uint16_t kind, struct str key)
+cluster_record(const struct catalog *c, uint16_t kind, struct str key, uint64_t *number)
 {
 	const struct owner *cluster = cluster_of(c, kind, key);
 	struct owner_record r;
 
-	return cluster != NULL && owner_find(cluster, kind, key, &r) ? r.body : NULL;
+	*number = 0;
+	if (cluster == NULL || !owner_find(cluster, kind, key, &r))
+		return NULL;
+	*number = r.number;
+	return r.body;
+}
+
+static struct blob *
+cluster_body(const struct catalog *c, uint16_t kind, struct str key)
+{
+	uint64_t unused;
+
+	return cluster_record(c, kind, key, &unused);
 }
 
 /* Its place among them, or their count. */
@@ -144,6 +157,7 @@ slot_refresh(struct catalog_step *step, struct catalog_node *node, uint16_t kind
 {
 	struct catalog *c = step->c;
 	struct blob *body = NULL, *external = NULL;
+	struct catalog_source source = { 0 };
 	struct catalog_key k;
 	bool taken;
 
@@ -152,15 +166,16 @@ slot_refresh(struct catalog_step *step, struct catalog_node *node, uint16_t kind
 	taken = slot_is_taken(node, kind, id, body);
 	if ((cluster_any(c) || !RB_EMPTY(&c->asides)) &&
 	    catalog_external_key(&k, node->info.name, id)) {
-		external = cluster_body(c, kind, k.key);
+		external = cluster_record(c, kind, k.key, &source.number);
 		aside_set(c, kind, k.key, external != NULL && taken);
 	}
+	source.external = !taken;
 	if (!taken)
 		body = external;
 	if (kind == RECORD_SERVICE)
-		catalog_service_set(step, node, id, body, !taken);
+		catalog_service_set(step, node, id, body, source);
 	else
-		catalog_check_set(step, node, id, body, !taken);
+		catalog_check_set(step, node, id, body, source);
 }
 
 /* The same for an object that is there, whose id goes with it. */
@@ -248,6 +263,24 @@ node_source_set(struct catalog *c, struct catalog_node *node, struct catalog_age
 	    *owner_id(source != NULL ? source->owner : cluster_of(c, RECORD_NODE, node->info.name));
 }
 
+static void
+node_touch(struct catalog_step *step, struct str name, bool lives)
+{
+	marks_move(&step->c->marks->of[marks_slot(MARKS_NODE, name)]);
+	catalog_touch(step, WATCH_NODES, STR_NONE, true);
+	catalog_touch(step, WATCH_NODE, name, lives);
+}
+
+/* Of an external node's record. */
+static uint64_t
+node_number(const struct catalog *c, struct str name)
+{
+	uint64_t number;
+
+	cluster_record(c, RECORD_NODE, name, &number);
+	return number;
+}
+
 /* Takes `arrays`. */
 static struct catalog_node *
 node_add(struct catalog_step *step, struct blob *body, const struct node_info *info, void *arrays,
@@ -258,22 +291,25 @@ node_add(struct catalog_step *step, struct blob *body, const struct node_info *i
 	node->info = *info;
 	node->arrays = arrays;
 	node->body = blob_ref(body);
-	node->create_index = node->modify_index = catalog_step_index(step);
+	node->modify_index =
+	    source == NULL ? node_number(step->c, info->name) : catalog_step_index(step);
+	node->create_index = node->modify_index;
 	node_source_set(step->c, node, source);
 	RB_INSERT(catalog_nodes, &step->c->nodes, node);
 	node_link(step->c, node);
 	step->c->counts.nodes++;
-	catalog_touch(step, WATCH_NODES, STR_NONE, true);
-	catalog_touch(step, WATCH_NODE, node->info.name, true);
+	node_touch(step, node->info.name, true);
 	return node;
 }
 
 /* Takes `arrays`. */
 static void
 node_replace(struct catalog_step *step, struct catalog_node *node, struct blob *body,
-    const struct node_info *info, void *arrays)
+    const struct node_info *info, void *arrays, struct catalog_agent *source)
 {
-	bool equal = str_eq(blob_str(node->body), blob_str(body));
+	uint64_t number = source == NULL ? node_number(step->c, info->name) : node->modify_index;
+	bool equal =
+	    number == node->modify_index && str_eq(blob_str(node->body), blob_str(body));
 	struct blob *old = node->body;
 	struct catalog_service *s = NULL;
 
@@ -286,9 +322,8 @@ node_replace(struct catalog_step *step, struct catalog_node *node, struct blob *
 	blob_unref(old);
 	if (equal)
 		return;
-	node->modify_index = catalog_step_index(step);
-	catalog_touch(step, WATCH_NODES, STR_NONE, true);
-	catalog_touch(step, WATCH_NODE, node->info.name, true);
+	node->modify_index = source == NULL ? number : catalog_step_index(step);
+	node_touch(step, node->info.name, true);
 	while ((s = catalog_service_next(node, s)) != NULL)
 		catalog_touch_service(step, s->info.name);
 }
@@ -315,13 +350,13 @@ node_empty(struct catalog_step *step, struct catalog_node *node)
 	while ((check = catalog_check_next(node, NULL)) != NULL) {
 		keep = blob_ref(check->body);
 		slot_vacate(step->c, node, RECORD_CHECK, check->info.id);
-		catalog_check_set(step, node, check->info.id, NULL, false);
+		catalog_check_set(step, node, check->info.id, NULL, (struct catalog_source){ 0 });
 		blob_unref(keep);
 	}
 	while ((s = catalog_service_next(node, NULL)) != NULL) {
 		keep = blob_ref(s->body);
 		slot_vacate(step->c, node, RECORD_SERVICE, s->info.id);
-		catalog_service_set(step, node, s->info.id, NULL, false);
+		catalog_service_set(step, node, s->info.id, NULL, (struct catalog_source){ 0 });
 		blob_unref(keep);
 	}
 }
@@ -336,8 +371,7 @@ node_drop(struct catalog_step *step, struct catalog_node *node)
 	RB_REMOVE(catalog_nodes, &c->nodes, node);
 	node_unlink(c, node);
 	c->counts.nodes--;
-	catalog_touch(step, WATCH_NODES, STR_NONE, true);
-	catalog_touch(step, WATCH_NODE, node->info.name, false);
+	node_touch(step, node->info.name, false);
 	catalog_forget(step, WATCH_NODE_CHECKS, node->info.name);
 	free(node->arrays);
 	blob_unref(node->body);
@@ -378,7 +412,7 @@ node_refresh(struct catalog_step *step, struct str name)
 	if (node == NULL) {
 		node = node_add(step, body, &info, arrays, source);
 	} else {
-		node_replace(step, node, body, &info, arrays);
+		node_replace(step, node, body, &info, arrays, source);
 		node_source_set(c, node, source);
 	}
 	if (source != NULL)
@@ -449,13 +483,14 @@ catalog_agent_drop(struct catalog_step *step, const struct uuid *id)
 }
 
 bool
-catalog_node_coordinate(const struct catalog_node *node, struct coordinate_info *out)
+catalog_node_coordinate(
+    const struct catalog *c, const struct catalog_node *node, struct coordinate_info *out)
 {
-	struct owner_record r;
+	struct blob *body = node->source != NULL
+				? agent_body(c, node->source, RECORD_COORDINATE, STR_NONE)
+				: cluster_body(c, RECORD_COORDINATE, node->info.name);
 
-	return node->source != NULL &&
-	       owner_find(node->source->owner, RECORD_COORDINATE, STR_NONE, &r) && !r.gone &&
-	       coordinate_unpack(blob_str(r.body), out, NULL) == 0;
+	return body != NULL && coordinate_unpack(blob_str(body), out, NULL) == 0;
 }
 
 /* What the store tells. */
@@ -488,6 +523,8 @@ cluster_record_changed(struct catalog_step *step, uint16_t kind, struct str key)
 
 	if (kind == RECORD_NODE) {
 		node_refresh(step, key);
+	} else if (kind == RECORD_COORDINATE) {
+		catalog_touch(step, WATCH_COORDINATES, STR_NONE, true);
 	} else if (kind == RECORD_MASK) {
 		aside_set(step->c, kind, key, there);
 		if (!catalog_mask_key_read(key, &owner, &kind, &id))

@@ -64,6 +64,7 @@ struct catalog {
 	struct catalog_counts counts;
 	struct watches *watches;     /* borrowed, as all below */
 	struct index_clock *index;
+	struct marks *marks; /* owned */
 	/* The virtual owners, by id; of several with one record the first one's shows. */
 	const struct owner *clusters[CATALOG_CLUSTERS_MAX];
 	size_t cluster_count;
@@ -104,15 +105,24 @@ catalog_step(struct catalog *c, int64_t wall_ms)
 struct catalog *catalog_new(struct watches *, struct index_clock *);
 void catalog_free(struct catalog *); /* NULL is fine */
 
+/* Of whom a slot is. External: the record's number is its ModifyIndex, the same at every agent, so
+ * that a condition on it means the same everywhere; an agent's own: an index of this agent
+ * (RULES 12). */
+struct catalog_source {
+	bool external;
+	uint64_t number;
+};
+
 /* catalog_update.c. A body of NULL: the slot is empty now. */
 uint64_t catalog_step_index(struct catalog_step *);
 void catalog_touch(struct catalog_step *, enum watch_kind, struct str name, bool lives);
 void catalog_forget(struct catalog_step *, enum watch_kind, struct str name);
 void catalog_touch_service(struct catalog_step *, struct str name); /* SERVICE and _HEALTH */
+uint64_t catalog_modify_index(struct catalog_step *, struct catalog_source);
 void catalog_service_set(struct catalog_step *, struct catalog_node *, struct str id,
-    struct blob *body, bool external);
+    struct blob *body, struct catalog_source);
 void catalog_check_set(struct catalog_step *, struct catalog_node *, struct str id,
-    struct blob *body, bool external);
+    struct blob *body, struct catalog_source);
 void catalog_serf_set(struct catalog_step *, struct catalog_node *, enum agent_life);
 void catalog_serf_remove(struct catalog_step *, struct catalog_node *);
 void catalog_service_free(struct catalog_service *);

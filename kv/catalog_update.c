@@ -19,6 +19,12 @@ catalog_step_index(struct catalog_step *step)
 	return step->index;
 }
 
+uint64_t
+catalog_modify_index(struct catalog_step *step, struct catalog_source source)
+{
+	return source.external ? source.number : catalog_step_index(step);
+}
+
 void
 catalog_touch(struct catalog_step *step, enum watch_kind kind, struct str name, bool lives)
 {
@@ -40,6 +46,8 @@ touch_name(struct catalog_step *step, enum watch_kind kind, struct str name)
 
 	if (n != NULL)
 		n->generation = catalog_step_index(step);
+	if (kind == WATCH_SERVICE_HEALTH)
+		marks_move(&step->c->marks->of[marks_slot(MARKS_SERVICE, name)]);
 	catalog_touch(step, kind, name, n != NULL);
 }
 
@@ -202,6 +210,13 @@ service_name_unlink(struct catalog *c, struct catalog_service *s)
 	free(n);
 }
 
+/* An external record whose number is another one shows that in answers. */
+static bool
+renumbered(uint64_t modify_index, struct catalog_source source)
+{
+	return source.external && source.number != modify_index;
+}
+
 /* Services. */
 
 /* What the body holds, when it is what its key says. */
@@ -271,7 +286,7 @@ tags_eq(const struct service_info *a, const struct service_info *b)
 
 static void
 service_add(struct catalog_step *step, struct catalog_node *node, struct blob *body,
-    const struct service_info *info, void *arrays, bool external)
+    const struct service_info *info, void *arrays, struct catalog_source source)
 {
 	struct catalog_service *s = mem_new(struct catalog_service);
 
@@ -279,8 +294,8 @@ service_add(struct catalog_step *step, struct catalog_node *node, struct blob *b
 	s->arrays = arrays;
 	s->body = blob_ref(body);
 	s->node = node;
-	s->external = external;
-	s->create_index = s->modify_index = catalog_step_index(step);
+	s->external = source.external;
+	s->create_index = s->modify_index = catalog_modify_index(step, source);
 	RB_INSERT(catalog_node_services, &node->services, s);
 	node->service_count++;
 	step->c->counts.services++;
@@ -290,15 +305,17 @@ service_add(struct catalog_step *step, struct catalog_node *node, struct blob *b
 
 	catalog_touch_service(step, s->info.name);
 	catalog_touch(step, WATCH_SERVICES, STR_NONE, true);
+	catalog_touch(step, WATCH_INSTANCES, STR_NONE, true);
 	catalog_touch(step, WATCH_NODE, node->info.name, true);
 	touch_checks_of(step, s, s->info.name);
 }
 
 static void
 service_replace(struct catalog_step *step, struct catalog_service *s, struct blob *body,
-    const struct service_info *info, void *arrays, bool external)
+    const struct service_info *info, void *arrays, struct catalog_source source)
 {
-	bool equal = str_eq(blob_str(s->body), blob_str(body));
+	bool equal = !renumbered(s->modify_index, source) &&
+		     str_eq(blob_str(s->body), blob_str(body));
 	bool renamed = !str_eq(s->info.name, info->name);
 	bool retagged = !tags_eq(&s->info, info);
 	bool relink = renamed || !str_eq(s->info.address, info->address);
@@ -306,7 +323,7 @@ service_replace(struct catalog_step *step, struct catalog_service *s, struct blo
 	void *old_arrays = s->arrays;
 	struct str old_name = s->info.name;
 
-	s->external = external;
+	s->external = source.external;
 	if (relink)
 		service_name_unlink(step->c, s);
 	s->info = *info;
@@ -316,8 +333,9 @@ service_replace(struct catalog_step *step, struct catalog_service *s, struct blo
 		service_name_link(step->c, s);
 	service_checks_bind(s);
 	if (!equal) {
-		s->modify_index = catalog_step_index(step);
+		s->modify_index = catalog_modify_index(step, source);
 		catalog_touch_service(step, info->name);
+		catalog_touch(step, WATCH_INSTANCES, STR_NONE, true);
 		if (renamed)
 			catalog_touch_service(step, old_name);
 		if (renamed || retagged) {
@@ -357,6 +375,7 @@ service_remove(struct catalog_step *step, struct catalog_service *s)
 
 	catalog_touch_service(step, s->info.name);
 	catalog_touch(step, WATCH_SERVICES, STR_NONE, true);
+	catalog_touch(step, WATCH_INSTANCES, STR_NONE, true);
 	catalog_touch(step, WATCH_NODE, node->info.name, true);
 	touch_checks_of(step, s, s->info.name);
 	if (catalog_name_find(step->c, s->info.name) == NULL)
@@ -366,14 +385,14 @@ service_remove(struct catalog_step *step, struct catalog_service *s)
 
 void
 catalog_service_set(struct catalog_step *step, struct catalog_node *node, struct str id,
-    struct blob *body, bool external)
+    struct blob *body, struct catalog_source source)
 {
 	struct catalog_service *s = catalog_service_find(node, id);
 	struct service_info info;
 	void *arrays;
 
-	if (s != NULL && s->body == body) {
-		s->external = external;
+	if (s != NULL && s->body == body && !renumbered(s->modify_index, source)) {
+		s->external = source.external;
 		return;
 	}
 	if (!service_load(body, id, &info, &arrays)) {
@@ -382,9 +401,9 @@ catalog_service_set(struct catalog_step *step, struct catalog_node *node, struct
 		return;
 	}
 	if (s == NULL)
-		service_add(step, node, body, &info, arrays, external);
+		service_add(step, node, body, &info, arrays, source);
 	else
-		service_replace(step, s, body, &info, arrays, external);
+		service_replace(step, s, body, &info, arrays, source);
 }
 
 /* Checks. */
@@ -422,7 +441,7 @@ touch_check(struct catalog_step *step, const struct catalog_check *check)
 
 static void
 check_add(struct catalog_step *step, struct catalog_node *node, struct blob *body,
-    const struct check_info *info, void *arrays, bool external)
+    const struct check_info *info, void *arrays, struct catalog_source source)
 {
 	struct catalog_check *check = mem_new(struct catalog_check);
 
@@ -430,8 +449,8 @@ check_add(struct catalog_step *step, struct catalog_node *node, struct blob *bod
 	check->arrays = arrays;
 	check->body = body == NULL ? NULL : blob_ref(body);
 	check->node = node;
-	check->external = external;
-	check->create_index = check->modify_index = catalog_step_index(step);
+	check->external = source.external;
+	check->create_index = check->modify_index = catalog_modify_index(step, source);
 	RB_INSERT(catalog_node_checks, &node->checks, check);
 	node->check_count++;
 	step->c->counts.checks++;
@@ -441,12 +460,13 @@ check_add(struct catalog_step *step, struct catalog_node *node, struct blob *bod
 
 static void
 check_replace(struct catalog_step *step, struct catalog_check *check, struct blob *body,
-    const struct check_info *info, void *arrays, bool external)
+    const struct check_info *info, void *arrays, struct catalog_source source)
 {
-	bool equal = str_eq(blob_str(check->body), blob_str(body));
+	bool equal = !renumbered(check->modify_index, source) &&
+		     str_eq(blob_str(check->body), blob_str(body));
 	struct blob *old_body = check->body;
 
-	check->external = external;
+	check->external = source.external;
 	if (!equal)
 		touch_check(step, check);
 	check_unlink(check);
@@ -456,7 +476,7 @@ check_replace(struct catalog_step *step, struct catalog_check *check, struct blo
 	check->body = blob_ref(body);
 	check_link(check);
 	if (!equal) {
-		check->modify_index = catalog_step_index(step);
+		check->modify_index = catalog_modify_index(step, source);
 		touch_check(step, check);
 	}
 	blob_unref(old_body);
@@ -483,7 +503,7 @@ check_remove(struct catalog_step *step, struct catalog_check *check)
 
 void
 catalog_check_set(struct catalog_step *step, struct catalog_node *node, struct str id,
-    struct blob *body, bool external)
+    struct blob *body, struct catalog_source source)
 {
 	struct catalog_check *check = catalog_check_find(node, id);
 	struct check_info info;
@@ -491,8 +511,9 @@ catalog_check_set(struct catalog_step *step, struct catalog_node *node, struct s
 
 	if (node->agent && str_eq(id, STR(CATALOG_SERF_CHECK)))
 		return; /* membership speaks, nobody else */
-	if (check != NULL && check->body == body) {
-		check->external = external;
+	if (check != NULL && check->body == body &&
+	    !renumbered(check->modify_index, source)) {
+		check->external = source.external;
 		return;
 	}
 	if (!check_load(body, id, &info, &arrays)) {
@@ -501,9 +522,9 @@ catalog_check_set(struct catalog_step *step, struct catalog_node *node, struct s
 		return;
 	}
 	if (check == NULL)
-		check_add(step, node, body, &info, arrays, external);
+		check_add(step, node, body, &info, arrays, source);
 	else
-		check_replace(step, check, body, &info, arrays, external);
+		check_replace(step, check, body, &info, arrays, source);
 }
 
 /* serfHealth: alive or not, made here; words of Consul's, but for who is kept (RULES 16). */
@@ -532,7 +553,7 @@ catalog_serf_set(struct catalog_step *step, struct catalog_node *node, enum agen
 	struct check_info info = serf_info(life);
 
 	if (check == NULL) {
-		check_add(step, node, NULL, &info, NULL, false);
+		check_add(step, node, NULL, &info, NULL, (struct catalog_source){ 0 });
 		return;
 	}
 	if (check->body == NULL && str_eq(check->info.output, info.output))

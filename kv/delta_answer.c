@@ -69,6 +69,8 @@ delta_compare(const struct store *s, const struct digest *theirs)
 	if (o != NULL)
 		ours = owner_digest(o);
 	verdict = delta_judge(&ours, theirs, o != NULL && owner_is_writer(o));
+	if (verdict == DELTA_DIFFERS && store_cluster_is_taken(s, &theirs->owner))
+		verdict = DELTA_GIVE_WHOLE; /* every server's is the owner's own word */
 	if (verdict == DELTA_BEHIND &&
 	    !store_takes(s, &theirs->owner, theirs->epoch, theirs->number))
 		return DELTA_EVEN;

@@ -3,6 +3,8 @@
 
 #include "kv/fsm_priv.h"
 
+#define WRITE_ROOM 96 /* of an operation's head, or of a key's fields, but for its texts */
+
 static void
 add(struct buf *b, struct str s)
 {
@@ -42,6 +44,24 @@ fsm_add_session(struct buf *b, const struct session_info *s)
 		buf_commit(b, w.pos);
 }
 
+void
+fsm_op_init(struct fsm_op *op, enum fsm_command command)
+{
+	memset(op, 0, offsetof(struct fsm_op, kv[1]));
+	op->command = command;
+}
+
+void
+fsm_op_copy(struct fsm_op *to, const struct fsm_op *from)
+{
+	size_t more = from->kv_count < 2             ? 0
+		      : from->kv_count > TXN_OPS_MAX ? TXN_OPS_MAX - 1
+						     : from->kv_count - 1;
+
+	memcpy(to, from, offsetof(struct fsm_op, kv[1]));
+	memcpy(to->kv + 1, from->kv + 1, more * sizeof *to->kv);
+}
+
 static void
 kv_write(struct buf *b, const struct kv_op *op)
 {
@@ -51,6 +71,14 @@ kv_write(struct buf *b, const struct kv_op *op)
 	fsm_add_varint(b, op->flags);
 	fsm_add_varint(b, op->index);
 	add(b, op->session);
+}
+
+static void
+kvs_write(struct buf *b, const struct fsm_op *op)
+{
+	buf_addc(b, (char)op->kv_count);
+	for (size_t i = 0; i < op->kv_count; i++)
+		kv_write(b, &op->kv[i]);
 }
 
 struct str
@@ -91,6 +119,17 @@ kv_read(struct reader *r, struct kv_op *op, unsigned *unknown)
 	op->session = fsm_read_text(r, SESSION_TEXT_MAX);
 }
 
+static void
+kvs_read(struct reader *r, struct fsm_op *op, unsigned *unknown)
+{
+	uint8_t n = rd_u8(r);
+
+	if (n > TXN_OPS_MAX)
+		rd_fail(r);
+	for (op->kv_count = 0; op->kv_count < n && rd_ok(r); op->kv_count++)
+		kv_read(r, &op->kv[op->kv_count], unknown);
+}
+
 static int
 kv_fits(const struct kv_op *op, struct err *err)
 {
@@ -113,9 +152,7 @@ body_write(struct buf *b, const struct fsm_op *op)
 		kv_write(b, &op->kv[0]);
 		break;
 	case FSM_TXN:
-		buf_addc(b, (char)op->kv_count);
-		for (size_t i = 0; i < op->kv_count; i++)
-			kv_write(b, &op->kv[i]);
+		kvs_write(b, op);
 		break;
 	case FSM_SESSION_CREATE:
 		fsm_add_session(b, &op->session);
@@ -129,7 +166,30 @@ body_write(struct buf *b, const struct fsm_op *op)
 		fsm_add_varint(b, op->reap_delays);
 		break;
 	case FSM_RESTORE:
+		fsm_add_be64(b, op->restore_id);
+		fsm_add_varint(b, op->restore_at);
+		fsm_add_varint(
+		    b, op->restore_total == 0 ? op->snapshot.n : op->restore_total);
 		add(b, op->snapshot);
+		break;
+	case FSM_AUTOPILOT:
+		buf_addc(b, op->cas);
+		fsm_add_varint(b, op->cas_index);
+		autopilot_write(&op->autopilot, b);
+		break;
+	case FSM_EXTERNAL_TXN:
+		kvs_write(b, op);
+		add(b, op->steps);
+		break;
+	case FSM_EXTERNAL:
+		add(b, op->steps);
+		break;
+	case FSM_QUERY:
+		buf_addc(b, (char)op->query_verb);
+		buf_add(b, str_mem(op->query_id.b, sizeof op->query_id.b));
+		add(b, op->query);
+		break;
+	case FSM_COMMANDS:
 		break;
 	}
 }
@@ -137,35 +197,48 @@ body_write(struct buf *b, const struct fsm_op *op)
 int
 fsm_op_write(struct buf *b, const struct fsm_op *op, struct err *err)
 {
-	struct buf own;
+	size_t at = b->n, n = WRITE_ROOM;
 	struct fsm_op check;
+	struct str own;
 	int code = 0;
 
 	if (op->kv_count > TXN_OPS_MAX)
 		return err_set(err, ERR_LIMIT, "%zu operations, at most %d go together",
 		    op->kv_count, TXN_OPS_MAX);
-	for (size_t i = 0; i < (op->command == FSM_KV ? 1 : op->kv_count) && code == 0; i++)
+	for (size_t i = 0; i < (op->command == FSM_KV ? 1 : op->kv_count) && code == 0; i++) {
 		code = kv_fits(&op->kv[i], err);
+		n += WRITE_ROOM + op->kv[i].key.n + op->kv[i].value.n;
+	}
 	if (code != 0)
 		return code;
-	buf_init(&own, FSM_RESTORE_MAX + 4096);
-	buf_addc(&own, FSM_VERSION);
-	buf_addc(&own, (char)op->command);
-	fsm_add_be64(&own, op->stamp);
-	buf_add(&own, str_mem(op->agent.b, sizeof op->agent.b));
-	fsm_add_be64(&own, op->epoch.counter);
-	fsm_add_be64(&own, op->epoch.nonce);
-	fsm_add_be64(&own, op->request);
-	body_write(&own, op);
-	if (own.full)
+	if (n <= b->cap - b->n) /* it may need less, and fit */
+		buf_reserve(b, n);
+	buf_addc(b, FSM_VERSION);
+	buf_addc(b, (char)op->command);
+	fsm_add_be64(b, op->stamp);
+	buf_add(b, str_mem(op->agent.b, sizeof op->agent.b));
+	fsm_add_be64(b, op->epoch.counter);
+	fsm_add_be64(b, op->epoch.nonce);
+	fsm_add_be64(b, op->request);
+	body_write(b, op);
+	if (b->full) {
+		b->n = at;
+		return err_set(err, ERR_MEMORY, "no room for the operation");
+	}
+	own = str_mem(b->p + at, b->n - at);
+	if (own.n > FSM_RESTORE_MAX + 4096)
 		code = err_set(err, ERR_LIMIT, "the operation is too large");
-	else if (op->command == FSM_SESSION_CREATE && fsm_op_read(buf_str(&own), &check, err) != 0)
+	else if (op->command == FSM_SESSION_CREATE && fsm_op_read(own, &check, err) != 0)
 		code = err_set(err, ERR_LIMIT, "the session's texts or checks are over a limit");
-	else
-		buf_add(b, buf_str(&own));
-	if (code == 0 && b->full)
-		code = err_set(err, ERR_MEMORY, "no room for the operation");
-	buf_done(&own);
+	else if (op->command == FSM_AUTOPILOT && fsm_op_read(own, &check, err) != 0)
+		code = err_set(err, ERR_LIMIT, "a time of the autopilot is out of range");
+	else if (op->steps.n > 0 && fsm_op_read(own, &check, err) != 0)
+		code = err_set(err, ERR_LIMIT, "too many records in one operation");
+	else if (op->command == FSM_QUERY && op->query.n > QUERY_BODY_MAX)
+		code = err_set(
+		    err, ERR_LIMIT, "a query has at most %d bytes", QUERY_BODY_MAX);
+	if (code != 0)
+		b->n = at;
 	return code;
 }
 
@@ -180,11 +253,7 @@ body_read(struct reader *r, struct fsm_op *op, unsigned *unknown)
 		kv_read(r, &op->kv[0], unknown);
 		break;
 	case FSM_TXN:
-		n = rd_u8(r);
-		if (n > TXN_OPS_MAX)
-			rd_fail(r);
-		for (op->kv_count = 0; op->kv_count < n && rd_ok(r); op->kv_count++)
-			kv_read(r, &op->kv[op->kv_count], unknown);
+		kvs_read(r, op, unknown);
 		break;
 	case FSM_SESSION_CREATE:
 		session_read(r, &op->session);
@@ -201,9 +270,46 @@ body_read(struct reader *r, struct fsm_op *op, unsigned *unknown)
 		op->reap_delays = rd_varint(r);
 		break;
 	case FSM_RESTORE:
+		op->restore_id = rd_be64(r);
+		op->restore_at = rd_varint(r);
+		op->restore_total = rd_varint(r);
 		op->snapshot = fsm_read_text(r, FSM_RESTORE_MAX);
+		if (op->restore_total > FSM_RESTORE_MAX || op->restore_at > op->restore_total ||
+		    op->snapshot.n > op->restore_total - op->restore_at)
+			rd_fail(r);
+		break;
+	case FSM_AUTOPILOT:
+		n = rd_u8(r);
+		if (n > 1)
+			rd_fail(r);
+		op->cas = n == 1;
+		op->cas_index = rd_varint(r);
+		autopilot_read(r, &op->autopilot);
+		break;
+	case FSM_EXTERNAL_TXN:
+		kvs_read(r, op, unknown);
+		external_steps_read(r, &op->steps, unknown);
+		break;
+	case FSM_EXTERNAL:
+		external_steps_read(r, &op->steps, unknown);
+		break;
+	case FSM_QUERY:
+		n = rd_u8(r);
+		op->query_verb = (enum fsm_query_verb)n;
+		if (n >= FSM_QUERY_VERBS)
+			*unknown = n;
+		op->query_id = fsm_read_uuid(r);
+		op->query = fsm_read_text(r, QUERY_BODY_MAX);
+		break;
+	case FSM_COMMANDS:
 		break;
 	}
+}
+
+static bool
+command_known(uint8_t command)
+{
+	return (command >= FSM_KV && command <= FSM_EXTERNAL_TXN) || command == FSM_QUERY;
 }
 
 int
@@ -218,10 +324,9 @@ fsm_op_read(struct str bytes, struct fsm_op *op, struct err *err)
 	if (version != FSM_VERSION)
 		return err_set(err, ERR_REFUSED,
 		    "an operation of version %u, this program knows version %d", version, FSM_VERSION);
-	if (command < FSM_KV || command > FSM_RESTORE)
+	if (!command_known(command))
 		return err_set(err, ERR_REFUSED, "command %u is not known here", command);
-	memset(op, 0, sizeof *op);
-	op->command = (enum fsm_command)command;
+	fsm_op_init(op, (enum fsm_command)command);
 	op->stamp = rd_be64(&r);
 	op->agent = fsm_read_uuid(&r);
 	op->epoch.counter = rd_be64(&r);
@@ -241,14 +346,12 @@ fsm_op_read(struct str bytes, struct fsm_op *op, struct err *err)
 bool
 fsm_stamp(const struct fsm *f, nsec now, char *bytes, size_t n)
 {
-	struct fsm_op *op = malloc(sizeof *op);
+	struct fsm_op *op = f->scratch;
 	uint64_t stamp = fsm_index(f);
 	struct writer w;
 
-	if (op == NULL || fsm_op_read(str_mem(bytes, n), op, NULL) != 0) {
-		free(op);
+	if (fsm_op_read(str_mem(bytes, n), op, NULL) != 0)
 		return false;
-	}
 	for (size_t i = 0; i < op->kv_count; i++) {
 		uint64_t one = op->kv[i].verb != KV_LOCK
 		                   ? stamp
@@ -258,6 +361,5 @@ fsm_stamp(const struct fsm *f, nsec now, char *bytes, size_t n)
 	}
 	w = wr_of(bytes + 2, 8);
 	wr_be64(&w, stamp);
-	free(op);
 	return true;
 }

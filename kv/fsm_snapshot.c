@@ -1,8 +1,8 @@
-/* kv/fsm_snapshot.c -- the whole state as bytes, in pieces, and back.
+/* kv/fsm_snapshot.c -- the whole state as bytes, in pieces, and back (snapshot_records.h).
  *
- * "mkvs", version, then records: kind, varint length, body. Sessions come first, then entries in
- * the order of keys, then marks and agents, and an end with the number of records and a hash of
- * every byte before it: a cut anywhere is seen. Equal states give equal bytes.
+ * Sessions and queries come first, then entries in the order of keys, then marks, agents, the
+ * autopilot's configuration, and external records in the order of their numbers. Equal states give
+ * equal bytes.
  *
  * Entries are immutable, so a snapshot takes a use of each at the beginning and writes them later;
  * the rest is small and is written out at once.
@@ -15,14 +15,9 @@
 
 #include "base/mem.h"
 #include "kv/fsm_priv.h"
+#include "kv/snapshot_records.h"
 
-#define SNAP_VERSION 1
-#define SNAP_MAGIC "mkvs"
 #define SNAP_SMALL_MAX (1024u * 1024 * 1024) /* bytes of all but the entries */
-#define SNAP_RECORD_MAX (FSM_RESULT_MAX + 4096)
-
-enum snap_kind { SNAP_HEAD = 1, SNAP_SESSION, SNAP_ENTRY, SNAP_TOMBSTONE, SNAP_CLOSED, SNAP_AGENT,
-	SNAP_END };
 
 struct fsm_snapshot {
 	struct buf before, after; /* of the entries */
@@ -108,11 +103,61 @@ marks_write(struct fsm_snapshot *s, const struct fsm *f, bool closed)
 	free(all);
 }
 
+static void
+external_head_add(void *to, struct str body)
+{
+	struct snap_to *t = to;
+
+	t->kind = SNAP_EXTERNALS;
+	record_add(t, body);
+	t->kind = SNAP_EXTERNAL;
+}
+
+static void
+autopilot_write_record(struct fsm_snapshot *s, const struct fsm *f)
+{
+	struct snap_to to = { s, &s->after, SNAP_AUTOPILOT };
+	struct buf b;
+
+	if (f->autopilot.modify == 0)
+		return; /* the defaults */
+	buf_init(&b, 4096);
+	autopilot_save(&f->autopilot, &b);
+	record_add(&to, buf_str(&b));
+	buf_done(&b);
+}
+
+/* Parts of a restore under way, in pieces of the log's size. */
+static void
+staged_write(struct fsm_snapshot *s, const struct fsm *f)
+{
+	struct snap_to to = { s, &s->after, SNAP_STAGED };
+	struct str left = buf_str(&f->staged);
+	struct buf b;
+
+	buf_init(&b, FSM_RESTORE_PART + 4096);
+	while (left.n > 0) {
+		struct str piece =
+		    str_head(left, left.n < FSM_RESTORE_PART ? left.n : FSM_RESTORE_PART);
+
+		buf_clear(&b);
+		fsm_add_varint(&b, f->staged_id);
+		fsm_add_varint(&b, f->staged_total);
+		fsm_add_varint(&b, f->staged_index);
+		buf_add(&b, piece);
+		record_add(&to, buf_str(&b));
+		left = str_skip(left, piece.n);
+	}
+	buf_done(&b);
+}
+
 struct fsm_snapshot *
 fsm_snapshot_new(struct fsm *f)
 {
 	struct fsm_snapshot *s = mem_new(struct fsm_snapshot);
+	struct snap_to queries = { s, &s->before, SNAP_QUERY };
 	struct snap_to agents = { s, &s->after, SNAP_AGENT };
+	struct snap_to external = { s, &s->after, SNAP_EXTERNAL };
 
 	buf_init(&s->before, SNAP_SMALL_MAX);
 	buf_init(&s->after, SNAP_SMALL_MAX);
@@ -122,6 +167,7 @@ fsm_snapshot_new(struct fsm *f)
 	XXH3_64bits_reset(s->hash);
 	head_write(s, f);
 	sessions_write(s, f);
+	fsm_query_save(f->queries, &queries, record_add);
 	s->entries = mem_alloc((keys_count(f->keys) + 1) * sizeof(struct key_entry *));
 	for (struct key_entry *e = key_prefix_first(f->keys, STR_NONE); e != NULL;
 	     e = key_prefix_next(f->keys, STR_NONE, e))
@@ -129,6 +175,9 @@ fsm_snapshot_new(struct fsm *f)
 	marks_write(s, f, false);
 	marks_write(s, f, true);
 	replies_write(f->replies, &agents, record_add);
+	autopilot_write_record(s, f);
+	staged_write(s, f);
+	external_save(f, &external, external_head_add, record_add);
 	return s;
 }
 
@@ -137,13 +186,22 @@ fsm_snapshot_free(struct fsm_snapshot *s)
 {
 	if (s == NULL)
 		return;
-	for (size_t i = s->at; i < s->count; i++)
+	for (size_t i = 0; i < s->count; i++)
 		key_unref(s->entries[i]);
 	free(s->entries);
 	buf_done(&s->before);
 	buf_done(&s->after);
 	XXH3_freeState(s->hash);
 	free(s);
+}
+
+void
+fsm_snapshot_rewind(struct fsm_snapshot *s)
+{
+	s->records -= s->at;
+	s->at = 0;
+	s->stage = 0;
+	XXH3_64bits_reset(s->hash);
 }
 
 static void
@@ -188,7 +246,7 @@ fsm_snapshot_next(struct fsm_snapshot *s, size_t want, struct buf *out)
 		txn_entry_add(&body, s->entries[s->at], true);
 		record_add(&to, buf_str(&body));
 		out_add(s, buf_str(&record), out);
-		key_unref(s->entries[s->at++]);
+		s->at++;
 	}
 	buf_done(&body);
 	buf_done(&record);
@@ -206,11 +264,9 @@ fsm_snapshot_next(struct fsm_snapshot *s, size_t want, struct buf *out)
 
 struct fsm_load {
 	struct fsm *fresh;
-	struct buf left; /* the beginning of a record that is not here yet */
-	XXH3_state_t *hash;
+	struct snap_records *records;
 	nsec now;
-	uint64_t records;
-	bool begun, headed, ended, failed;
+	bool failed;
 };
 
 struct fsm_load *
@@ -220,11 +276,7 @@ fsm_load_new(nsec now)
 
 	l->fresh = fsm_new(NULL);
 	l->now = now;
-	buf_init(&l->left, 2 * SNAP_RECORD_MAX);
-	l->hash = XXH3_createState();
-	if (l->hash == NULL)
-		abort();
-	XXH3_64bits_reset(l->hash);
+	l->records = snap_records_new();
 	return l;
 }
 
@@ -234,8 +286,7 @@ fsm_load_free(struct fsm_load *l)
 	if (l == NULL)
 		return;
 	fsm_free(l->fresh);
-	buf_done(&l->left);
-	XXH3_freeState(l->hash);
+	snap_records_free(l->records);
 	free(l);
 }
 
@@ -252,7 +303,6 @@ head_load(struct fsm_load *l, struct reader *r)
 	floors.restored = rd_varint(r);
 	sessions_index_raise(f->sessions, rd_varint(r));
 	keys_floors_set(f->keys, floors);
-	l->headed = true;
 	return f->raft < UINT64_MAX / 4 && f->base < UINT64_MAX / 4;
 }
 
@@ -269,7 +319,7 @@ entry_load(struct fsm_load *l, struct reader *r)
 	op.flags = e.flags;
 	return e.modify <= fsm_index(l->fresh) && e.create <= e.modify &&
 	       keys_load_entry(l->fresh->keys, &op, e.create, e.modify, e.lock_index,
-	           e.held ? &e.session : NULL);
+		   e.held ? &e.session : NULL);
 }
 
 static bool
@@ -294,17 +344,32 @@ mark_load(struct fsm_load *l, struct reader *r, bool closed)
 	m.key = rd_str(r, rd_left(r));
 	m.delay = (nsec)delay;
 	return rd_ok(r) && m.key.n <= KEYS_KEY_MAX && delay < INT64_MAX / 4 && m.index > 0 &&
-	       m.index <= fsm_index(l->fresh) &&
-	       keys_load_mark(l->fresh->keys, l->now, closed, &m);
+	       m.index <= fsm_index(l->fresh) && keys_load_mark(l->fresh->keys, l->now, closed, &m);
 }
 
 static bool
-record_load(struct fsm_load *l, uint8_t kind, struct reader r)
+staged_load(struct fsm *f, struct reader *r)
 {
+	uint64_t id = rd_varint(r), total = rd_varint(r), index = rd_varint(r);
+	struct str piece = rd_str(r, rd_left(r));
+
+	if (!rd_ok(r) || piece.n == 0 || total > FSM_RESTORE_MAX || index > fsm_index(f) ||
+	    piece.n >= total - f->staged.n ||
+	    (f->staged.n > 0 && (id != f->staged_id || total != f->staged_total)))
+		return false;
+	f->staged_id = id;
+	f->staged_total = total;
+	f->staged_index = index;
+	buf_add(&f->staged, piece);
+	return !f->staged.full;
+}
+
+static bool
+record_load(struct fsm_load *l, uint8_t kind, struct str body)
+{
+	struct reader r = rd_of(body);
 	bool ok = false;
 
-	if (l->ended || l->headed == (kind == SNAP_HEAD))
-		return false;
 	switch (kind) {
 	case SNAP_HEAD:
 		ok = head_load(l, &r);
@@ -320,10 +385,21 @@ record_load(struct fsm_load *l, uint8_t kind, struct reader r)
 		ok = mark_load(l, &r, kind == SNAP_CLOSED);
 		break;
 	case SNAP_AGENT:
-		return replies_read(l->fresh->replies, str_mem(r.base, r.len));
-	case SNAP_END:
-		ok = rd_be64(&r) == l->records && rd_be64(&r) == XXH3_64bits_digest(l->hash);
-		l->ended = true;
+		return replies_read(l->fresh->replies, body);
+	case SNAP_AUTOPILOT:
+		ok = autopilot_load(&l->fresh->autopilot, &r, fsm_index(l->fresh));
+		break;
+	case SNAP_QUERY:
+		ok = fsm_query_load(l->fresh->queries, &r, fsm_index(l->fresh));
+		break;
+	case SNAP_STAGED:
+		ok = staged_load(l->fresh, &r);
+		break;
+	case SNAP_EXTERNALS:
+		ok = external_load_begin(l->fresh, &r);
+		break;
+	case SNAP_EXTERNAL:
+		ok = external_load(l->fresh, &r);
 		break;
 	default:
 		break;
@@ -331,78 +407,34 @@ record_load(struct fsm_load *l, uint8_t kind, struct reader r)
 	return ok && rd_ok(&r) && rd_left(&r) == 0;
 }
 
-static bool
-begin_load(struct fsm_load *l, struct reader *r)
-{
-	struct str magic = rd_str(r, sizeof SNAP_MAGIC - 1);
-	uint8_t version = rd_u8(r);
-
-	if (!rd_ok(r))
-		return true; /* not all here */
-	l->begun = true;
-	return str_eq(magic, STR(SNAP_MAGIC)) && version == SNAP_VERSION;
-}
-
-/* Takes what is whole from the front; false: broken. */
-static bool
-records_load(struct fsm_load *l, struct reader *r)
-{
-	size_t taken = r->pos;
-
-	if (!l->begun && !begin_load(l, r))
-		return false;
-	while (l->begun && rd_ok(r)) {
-		uint8_t kind;
-		uint64_t n;
-		struct reader body;
-
-		XXH3_64bits_update(l->hash, r->base + taken, r->pos - taken);
-		taken = r->pos;
-		kind = rd_u8(r);
-		n = rd_varint(r);
-		if (n > SNAP_RECORD_MAX)
-			rd_fail(r);
-		body = rd_window(r, (size_t)n);
-		if (!rd_ok(r))
-			break;
-		if (!record_load(l, kind, body))
-			return false;
-		l->records++;
-	}
-	if (r->state == RD_BAD)
-		return false;
-	r->pos = taken;
-	return true;
-}
-
 int
 fsm_load_feed(struct fsm_load *l, struct str piece, struct err *err)
 {
-	struct reader r;
+	enum snap_next got = SNAP_GOT;
+	struct str body;
+	uint8_t kind;
 
-	buf_add(&l->left, piece);
-	if (l->left.n == 0)
+	snap_records_feed(l->records, piece);
+	while (!l->failed && (got = snap_records_next(l->records, &kind, &body)) == SNAP_GOT)
+		l->failed = !record_load(l, kind, body);
+	l->failed = l->failed || got == SNAP_BROKEN;
+	if (!l->failed)
 		return 0;
-	r = rd_of(buf_str(&l->left));
-	if (l->failed || l->left.full || !records_load(l, &r)) {
-		l->failed = true;
-		return err_set(err, ERR_INPUT, "the snapshot is damaged after %llu records",
-		    (unsigned long long)l->records);
-	}
-	buf_drop_front(&l->left, r.pos);
-	return 0;
+	return err_set(err, ERR_INPUT, "the snapshot is damaged after %llu records",
+	    (unsigned long long)snap_records_count(l->records));
 }
 
 int
 fsm_load_finish(struct fsm_load *l, struct fsm *f, struct err *err)
 {
-	if (l->failed || !l->ended || l->left.n > 0) {
+	if (l->failed || !snap_records_whole(l->records)) {
 		l->failed = true;
 		return err_set(err, ERR_INPUT, "the snapshot is cut after %llu records",
-		    (unsigned long long)l->records);
+		    (unsigned long long)snap_records_count(l->records));
 	}
 	l->failed = true; /* once only */
 	keys_load_done(l->fresh->keys);
+	external_load_end(l->fresh);
 	fsm_take(f, l->now, l->fresh);
 	return 0;
 }

@@ -251,7 +251,8 @@ keys_commit(struct keys *k)
 	for (size_t i = 0; i < k->change_count; i++) {
 		const struct change *c = &k->changes[i];
 		struct str key = key_name(c->now != NULL ? c->now : c->old);
-		const struct key_entry *e = key_find(k, key);
+		/* of several changes a later one may be of the same key */
+		const struct key_entry *e = k->change_count == 1 ? c->now : key_find(k, key);
 
 		if (e == NULL)
 			mark_set(&k->tombs, key, k->index);

@@ -421,6 +421,6 @@ raft_log_worker_submit(struct raft_log_worker *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->submitted = true;
-	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
+	pthread_cond_signal(&w->wake); /* behind the lock: the thread would wake to wait for it */
 }

@@ -22,12 +22,13 @@
 #define NAME_LEN 42 /* "snapshot-", two numbers of 16 hex digits, a dash between */
 #define ASIDE "snapshot.tmp"
 #define READ_STEP (1u << 18)
+#define SYNC_STEP (8u << 20) /* so that the log's syncs never wait for a whole snapshot */
 
 struct raft_snapshot_writer {
 	struct files *files;
 	struct raft_snapshot_meta meta; /* without the configuration's bytes */
 	XXH3_state_t *sum;
-	uint64_t at;
+	uint64_t at, synced;
 	int handle;
 };
 
@@ -55,6 +56,12 @@ raft_snapshot_add(struct raft_snapshot_writer *w, struct str piece, struct err *
 		return files_err(err, ASIDE, "cannot write the snapshot", rc);
 	XXH3_64bits_update(w->sum, piece.p, piece.n);
 	w->at += piece.n;
+	if (w->at - w->synced < SYNC_STEP)
+		return 0;
+	rc = w->files->sync(w->files, w->handle);
+	if (rc < 0)
+		return files_err(err, ASIDE, "cannot sync the snapshot", rc);
+	w->synced = w->at;
 	return 0;
 }
 

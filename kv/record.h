@@ -18,7 +18,8 @@ enum record_kind {
 	RECORD_SERVICE = 2, /* key: service id; external: node name, NUL, service id */
 	RECORD_CHECK = 3,   /* key: check id; external: node name, NUL, check id */
 	RECORD_MASK = 4,    /* key: owner id (16 bytes), kind (be16), key; hides one version (RULES 5) */
-	RECORD_COORDINATE = 5, /* key: empty. Where an agent is in the network; opaque to old agents */
+	RECORD_COORDINATE = 5, /* key: empty, of an external node its name. Where it is in the network;
+				* opaque to old agents */
 };
 
 #define RECORD_KEY_MAX  2048           /* bytes */

@@ -262,6 +262,15 @@ spread_sync(struct spread *s, struct now now, const struct uuid *peer)
 	spread_step_end(s, now);
 }
 
+void
+spread_pull(struct spread *s, struct now now, const struct uuid *peer)
+{
+	spread_step_begin(s);
+	if (spread_peer_find(s, peer) != NULL)
+		spread_ask_owner(s, peer, peer);
+	spread_step_end(s, now);
+}
+
 /* Owners. */
 
 bool

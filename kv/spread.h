@@ -55,7 +55,8 @@ enum spread_action_kind {
 	SPREAD_ASK,      /* a stream's request to peer; its answer, or that there is none, comes to
 	                  * spread_answer() with the same ask number. At most a few at once */
 	SPREAD_SYNCED,   /* one whole digest exchange with peer is done (RULES 13); each time */
-	SPREAD_RESTARTS, /* peer says that it stops and will be back within `span` (RULES 17) */
+	SPREAD_RESTARTS, /* peer says that it stops and will be back within `span` (RULES 17); the
+	                  * life that it ends has this `epoch` */
 	SPREAD_BURIED,   /* somebody holds a certificate of our own death at or above our epoch, or
 	                  * records of an epoch of ours above it (an older disk was put back): begin
 	                  * a new one above `epoch` (RULES 1, 6); said once for each */
@@ -84,6 +85,9 @@ enum spread_peer_state { SPREAD_DOWN, SPREAD_DOUBTFUL, SPREAD_UP };
 void spread_peer(struct spread *, struct now, const struct uuid *id, enum spread_peer_state);
 /* Compares with this peer now, by stream, all digests: joining, or contact after a break. */
 void spread_sync(struct spread *, struct now, const struct uuid *peer);
+
+/* This peer has newer records of its own: asks for them now, by stream. */
+void spread_pull(struct spread *, struct now, const struct uuid *peer);
 
 /* The store has news (store_news_next(), the baseline, certificates): tells it. Call after every
  * change of the store that did not come through here. */

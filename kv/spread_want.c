@@ -410,6 +410,7 @@ spread_digest_take(
 
 	if (spread_is_self(s, &d->owner, d->epoch, d->number))
 		return delta_compare(s->store, d);
+	store_heard(s->store, &d->owner, d->epoch);
 	if (d->number == 1 && d->exact)
 		baseline_label(s, now, d);
 	verdict = delta_compare(s->store, d);

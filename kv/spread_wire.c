@@ -54,6 +54,8 @@ spread_restarting_take(struct spread *s, struct now now, const struct uuid *send
 	}
 	a = spread_emit(s, SPREAD_RESTARTS, sender, STR_NONE);
 	if (a != NULL)
+		a->epoch = word.epoch;
+	if (a != NULL)
 		a->span = word.ms > SPREAD_RESTART_MAX / NSEC_MS ? SPREAD_RESTART_MAX
 								 : (nsec)word.ms * NSEC_MS;
 	return true;

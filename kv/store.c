@@ -80,19 +80,22 @@ store_new(const struct store_config *config, struct now now)
 	struct catalog_step step;
 
 	s->config = *config;
+	s->due = NSEC_NEVER;
 	s->baseline = true;
 	buf_init(&s->scratch, RECORD_BODY_MAX);
 	index_init(&s->index, index_tag(&config->self), config->index_ceiling);
 	s->watches = watches_new();
 	watch_floor_raise(s->watches, index_next(&s->index, now.wall_ms));
 	s->self = store_member_add(s, &config->self, MEMBER_ALIVE)->owner;
-	s->cluster = store_member_add(s, &config->cluster, MEMBER_ALIVE)->owner;
+	if (!uuid_eq(&config->cluster, &(struct uuid){ { 0 } }))
+		s->cluster = store_member_add(s, &config->cluster, MEMBER_ALIVE)->owner;
 	s->catalog = catalog_new(s->watches, &s->index);
 	owner_epoch_begin(s->self, config->epoch);
-	if (config->cluster_writer)
+	if (config->cluster_writer && s->cluster != NULL)
 		owner_epoch_begin(s->cluster, config->epoch);
 	step = catalog_step(s->catalog, now.wall_ms);
-	catalog_cluster_add(&step, s->cluster);
+	if (s->cluster != NULL)
+		catalog_cluster_add(&step, s->cluster);
 	catalog_agent_set(&step, s->self, AGENT_ALIVE);
 	return s;
 }
@@ -141,6 +144,12 @@ store_owner(const struct store *s, const struct uuid *id)
 	return m == NULL ? NULL : m->owner;
 }
 
+bool
+store_has_unknown(const struct store *s)
+{
+	return s->unknown_bytes > 0;
+}
+
 struct store_stats
 store_stats(const struct store *s)
 {
@@ -162,7 +171,7 @@ static void
 baselines_told(struct store *s)
 {
 	baseline_told(s, s->self, &s->self_news);
-	if (owner_is_writer(s->cluster))
+	if (s->cluster != NULL && owner_is_writer(s->cluster))
 		baseline_told(s, s->cluster, &s->cluster_news);
 }
 
@@ -173,7 +182,7 @@ writer_of(struct store *s, const struct uuid *id)
 {
 	if (uuid_eq(id, &s->config.self))
 		return s->self;
-	if (!uuid_eq(id, &s->config.cluster))
+	if (s->cluster == NULL || s->cluster_taken || !uuid_eq(id, &s->config.cluster))
 		return NULL;
 	if (!owner_is_writer(s->cluster)) {
 		owner_epoch_begin(s->cluster, s->config.epoch);
@@ -258,7 +267,7 @@ store_epoch_begin(struct store *s, struct now now, struct epoch epoch)
 	s->config.epoch = epoch;
 	owner_epoch_begin(s->self, epoch);
 	s->self_news = (struct store_news){ 0 };
-	if (owner_is_writer(s->cluster)) {
+	if (s->cluster != NULL && owner_is_writer(s->cluster)) {
 		owner_epoch_begin(s->cluster, epoch);
 		s->cluster_news = (struct store_news){ 0 };
 	}
@@ -273,7 +282,7 @@ store_epoch_begin(struct store *s, struct now now, struct epoch epoch)
 static bool
 is_cluster(const struct store *s, const struct uuid *owner)
 {
-	return uuid_eq(owner, &s->config.cluster);
+	return s->cluster != NULL && uuid_eq(owner, &s->config.cluster);
 }
 
 /* Own records are keyed by id, external ones by node and id. */
@@ -483,8 +492,8 @@ store_remove_node(struct store *s, struct now now, struct str node)
 /* Masks. */
 
 int
-store_mask(struct store *s, struct now now, const struct uuid *owner, uint16_t kind, struct str key,
-    struct err *err)
+store_mask_make(const struct store *s, const struct uuid *owner, uint16_t kind, struct str key,
+    struct buf *mask_key, struct buf *mask_body, struct err *err)
 {
 	const struct owner *o = store_owner(s, owner);
 	char room[CATALOG_MASK_MAX];
@@ -498,7 +507,66 @@ store_mask(struct store *s, struct now now, const struct uuid *owner, uint16_t k
 		return err_set(
 		    err, ERR_LIMIT, "the key of a mask may have %d bytes", RECORD_KEY_MAX);
 	catalog_mask_write(&w, &(struct catalog_mask){ owner_digest(o).epoch, r.number });
-	return store_put(s, now, &s->config.cluster, RECORD_MASK, k.key, wr_done(&w), err);
+	buf_clear(mask_key);
+	buf_add(mask_key, k.key);
+	buf_clear(mask_body);
+	buf_add(mask_body, wr_done(&w));
+	return 1;
+}
+
+int
+store_mask(struct store *s, struct now now, const struct uuid *owner, uint16_t kind, struct str key,
+    struct err *err)
+{
+	struct buf mask_key, mask_body;
+	int rc;
+
+	buf_init(&mask_key, RECORD_KEY_MAX);
+	buf_init(&mask_body, CATALOG_MASK_MAX);
+	rc = store_mask_make(s, owner, kind, key, &mask_key, &mask_body, err);
+	if (rc > 0)
+		rc = store_put(s, now, &s->config.cluster, RECORD_MASK, buf_str(&mask_key),
+		    buf_str(&mask_body), err);
+	buf_done(&mask_key);
+	buf_done(&mask_body);
+	return rc;
+}
+
+/* Numbers and counters of epochs only rise, so what is behind them stays so. */
+static bool
+mask_ended(const struct store *s, struct str key)
+{
+	const struct owner *o = NULL;
+	struct owner_record mask, r;
+	struct catalog_mask hides;
+	struct uuid id;
+	struct str of;
+	uint16_t kind;
+
+	if (catalog_mask_key_read(key, &id, &kind, &of))
+		o = store_owner(s, &id);
+	if (o == NULL || !owner_find(s->cluster, RECORD_MASK, key, &mask) || mask.gone ||
+	    !catalog_mask_read(blob_str(mask.body), &hides))
+		return false;
+	if (owner_digest(o).epoch.counter != hides.epoch.counter)
+		return owner_digest(o).epoch.counter > hides.epoch.counter;
+	return owner_find(o, kind, of, &r) && r.number > hides.number;
+}
+
+bool
+store_mask_ended_next(const struct store *s, const void **cursor, struct str *mask_key)
+{
+	const struct catalog_aside *at = *cursor;
+
+	while (s->cluster != NULL &&
+	       (at = catalog_aside_next(s->catalog, RECORD_MASK, STR_NONE, at)) != NULL) {
+		*cursor = at;
+		if (!mask_ended(s, at->key))
+			continue;
+		*mask_key = at->key;
+		return true;
+	}
+	return false;
 }
 
 size_t

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/nsec.h"
 #include "base/uuid.h"
@@ -24,13 +25,14 @@
 struct store;
 
 struct store_config {
-	struct uuid self;      /* this agent */
-	struct uuid cluster;   /* the virtual owner of external records (RULES 4) */
-	bool cluster_writer;   /* we are who writes them: its epoch begins with ours, so that what others
-	                        * still hold of an earlier one does not come back */
-	struct epoch epoch;    /* this start's epoch, already synced to disk */
+	struct uuid self;    /* this agent */
+	struct uuid cluster; /* a virtual owner that this store writes itself, without a log; zero:
+			      * none */
+	bool cluster_writer; /* we are who writes them: its epoch begins with ours, so that what
+			      * others still hold of an earlier one does not come back */
+	struct epoch epoch;  /* this start's epoch, already synced to disk */
 	struct owner_limits limits;
-	uint64_t index_ceiling; /* the one on disk (index.h) */
+	uint64_t index_ceiling;   /* the one on disk (index.h) */
 	size_t unknown_bytes_max; /* for records of owners that are no members yet (RULES 6) */
 };
 
@@ -48,8 +50,8 @@ struct index_clock *store_index(const struct store *);
  * `owner` is the config's self or cluster. */
 int store_put(struct store *, struct now, const struct uuid *owner, uint16_t kind, struct str key,
     struct str body, struct err *);
-int store_remove(struct store *, struct now, const struct uuid *owner, uint16_t kind,
-    struct str key);
+int store_remove(
+    struct store *, struct now, const struct uuid *owner, uint16_t kind, struct str key);
 /* The local sources are reconciled: the baseline of this epoch is complete (RULES 1). */
 void store_baseline_end(struct store *, struct now);
 /* A new epoch for our own records while we run, synced to disk before (RULES 6: our death was
@@ -58,16 +60,16 @@ void store_epoch_begin(struct store *, struct now, struct epoch);
 
 /* Typed helpers over store_put(): pack, then put. For external records info->node (services and
  * checks) or info->name (nodes) says where; for own records `node` is empty. */
-int store_put_node(struct store *, struct now, const struct uuid *owner, const struct node_info *,
-    struct err *);
+int store_put_node(
+    struct store *, struct now, const struct uuid *owner, const struct node_info *, struct err *);
 int store_put_service(struct store *, struct now, const struct uuid *owner,
     const struct service_info *, struct err *);
-int store_put_check(struct store *, struct now, const struct uuid *owner, const struct check_info *,
-    struct err *);
-int store_remove_service(struct store *, struct now, const struct uuid *owner, struct str node,
-    struct str id);
-int store_remove_check(struct store *, struct now, const struct uuid *owner, struct str node,
-    struct str id);
+int store_put_check(
+    struct store *, struct now, const struct uuid *owner, const struct check_info *, struct err *);
+int store_remove_service(
+    struct store *, struct now, const struct uuid *owner, struct str node, struct str id);
+int store_remove_check(
+    struct store *, struct now, const struct uuid *owner, struct str node, struct str id);
 /* store_remove_service() of the virtual owner takes the service's external checks with it, as
  * Consul does; an agent removes its own one by one.
  * store_remove_node(): an external node with everything external on it, in one step. */
@@ -77,6 +79,13 @@ int store_remove_node(struct store *, struct now, struct str node);
  * that is shown now, until its owner asserts it again. 1, or 0 when there is no such record. */
 int store_mask(struct store *, struct now, const struct uuid *owner, uint16_t kind, struct str key,
     struct err *);
+/* The same as a record of the virtual owner, for the log to decide: 1, 0 or negative likewise. The
+ * buffers are begun; what they hold is thrown away. */
+int store_mask_make(const struct store *, const struct uuid *owner, uint16_t kind, struct str key,
+    struct buf *mask_key, struct buf *mask_body, struct err *);
+/* The next mask that hides nothing any more, nor ever will: its owner has said something newer.
+ * False: no more. *cursor starts at NULL and is good until the store changes. */
+bool store_mask_ended_next(const struct store *, const void **cursor, struct str *mask_key);
 /* Asserts again what masks hide of our own; call at most every STORE_ASSERT_INTERVAL. Returns
  * how many records it renewed. */
 #define STORE_ASSERT_INTERVAL (60 * NSEC_SEC)
@@ -98,6 +107,16 @@ void store_member(struct store *, struct now, const struct uuid *id, enum store_
  * two records with one key that of the lower id shows. */
 void store_cluster(struct store *, struct now, const struct uuid *id, bool shown);
 
+/* Servers: what the log has decided, `from`, is the virtual owner `id` in this epoch (RULES 4, 19).
+ * Whatever is new or gone there shows at once; `tell`: our news say so to others, which is for one
+ * server to do. All servers hold the same under the same numbers, so any of them may give it. The
+ * id is never another one later. */
+void store_cluster_take(struct store *, struct now, const struct uuid *id, struct epoch,
+    const struct owner *from, bool tell);
+/* The virtual owner that this store writes or takes; NULL: none. */
+const struct owner *store_cluster_owner(const struct store *);
+bool store_cluster_is_taken(const struct store *, const struct uuid *id);
+
 /* Certificates of death (RULES 6) travel with the time they have left: clocks differ. */
 struct store_certificate {
 	struct uuid id;
@@ -113,14 +132,15 @@ bool store_certificate_of(
     const struct store *, struct now, const struct uuid *, struct store_certificate *out);
 /* Another agent's. One that is known keeps the end it has, so none is renewed by going round.
  * Records of a failed member that it speaks of go; who lives, by what membership says, keeps them
- * until it hears of its own death and begins a new epoch. True: it is ours, at or above our epoch. */
+ * until it hears of its own death and begins a new epoch. True: it is ours, at or above our epoch.
+ */
 bool store_certificate(struct store *, struct now, const struct store_certificate *);
 
 /* From other agents. `needs` tells what to ask the sender for, if anything. */
 struct store_needs {
-	bool range;      /* ask for this owner's records after `after` */
+	bool range; /* ask for this owner's records after `after` */
 	uint64_t after;
-	bool whole;      /* ask for the whole state */
+	bool whole; /* ask for the whole state */
 };
 void store_push(struct store *, struct now, const struct uuid *owner, struct epoch,
     const struct record *, struct store_needs *needs);
@@ -130,8 +150,8 @@ void store_push(struct store *, struct now, const struct uuid *owner, struct epo
 void store_push_run(struct store *, struct now, const struct uuid *owner, struct epoch,
     uint64_t after, struct str records, struct store_needs *needs);
 /* One encoded range: owner id, struct owner_range, records (delta.h writes and reads it). */
-int store_range(struct store *, struct now, struct str bytes, struct store_needs *needs,
-    struct err *);
+int store_range(
+    struct store *, struct now, struct str bytes, struct store_needs *needs, struct err *);
 /* An owner announces a new epoch's baseline by its hash (RULES 1). */
 void store_baseline(struct store *, struct now, const struct uuid *owner, struct epoch,
     uint64_t hash, struct store_needs *needs);
@@ -144,9 +164,12 @@ bool store_takes(const struct store *, const struct uuid *, struct epoch, uint64
  * `after`: of this owner everything numbered up to it was given before, or cannot be any more: a
  * record at or below it tells only those who take a whole state. The records of a baseline are
  * not among them: store_baseline_next() gives its hash, once, and comes first. */
-bool store_news_next(
-    struct store *, struct uuid *owner, uint64_t *after, struct owner_record *out);
+bool store_news_next(struct store *, struct uuid *owner, uint64_t *after, struct owner_record *out);
 bool store_baseline_next(struct store *, struct uuid *owner, struct epoch *, uint64_t *hash);
+
+/* Word of a digest. The certificate of who goes covers every epoch that was heard of, not only the
+ * one whose records are here. */
+void store_heard(struct store *, const struct uuid *owner, struct epoch);
 
 /* All owners' digests, sorted by id; *cursor starts at 0. Others are not told of owners that are
  * no members, nor of what a certificate keeps away. */
@@ -155,13 +178,16 @@ bool store_digest_of(const struct store *, const struct uuid *, struct digest *o
 const struct owner *store_owner(const struct store *, const struct uuid *id);
 uint64_t store_version(const struct store *); /* rises when digests may have changed */
 
+bool store_has_unknown(const struct store *); /* an owner that is no member has records here */
+
 /* Timers: unknown owners' records expire, certificates end. */
 void store_tick(struct store *, struct now);
-nsec store_deadline(const struct store *);
+nsec store_deadline(const struct store *); /* at times too early */
 
 /* Counters for metrics. */
 struct store_stats {
-	uint64_t applied, stale, gaps, refused, hash_mismatch, whole_transfers, unknown_dropped;
+	uint64_t applied, stale, gaps, refused, hash_mismatch, whole_transfers;
+	uint64_t unknown, unknown_dropped; /* owners that were no members; their records */
 };
 struct store_stats store_stats(const struct store *);
 

@@ -12,19 +12,21 @@
 
 /* Times. */
 
-static bool
-member_is_timed(const struct store_member *m)
-{
-	return m->until != NSEC_NEVER || m->gone_until != NSEC_NEVER;
-}
-
+/* Keeps the earliest moment of all. It may be too early when it was the one that went: then one
+ * look finds nothing to do. */
 static void
 member_times_set(struct store *s, struct store_member *m, nsec until, nsec gone_until)
 {
-	s->timed_count -= member_is_timed(m);
 	m->until = until;
 	m->gone_until = gone_until;
-	s->timed_count += member_is_timed(m);
+	s->due = nsec_min(s->due, nsec_min(until, gone_until));
+}
+
+void
+store_member_heard(struct store_member *m, struct epoch epoch)
+{
+	if (epoch.counter > m->heard.counter)
+		m->heard = epoch;
 }
 
 /* States. */
@@ -71,7 +73,7 @@ member_drop(struct store *s, struct store_member *m, struct epoch gone_at, nsec 
 bool
 store_member_is_writer(const struct store *s, const struct store_member *m)
 {
-	return m->owner == s->self || m->owner == s->cluster;
+	return m->owner == s->self || (m->owner != NULL && m->owner == s->cluster);
 }
 
 struct store_member *
@@ -92,6 +94,7 @@ store_member_for(struct store *s, struct now now, const struct uuid *id, struct 
 	if (m == NULL)
 		m = store_member_add(s, id, MEMBER_GONE);
 	member_state_set(s, m, MEMBER_UNKNOWN);
+	s->stats.unknown++;
 	member_times_set(s, m, now.mono + UNKNOWN_WAIT, m->gone_until);
 	return m;
 }
@@ -106,8 +109,9 @@ member_gone(
 
 	if (m->owner == NULL)
 		return;
-	if (certificate_until > 0 && owner_digest(m->owner).epoch.counter > gone_at.counter)
-		gone_at = owner_digest(m->owner).epoch;
+	store_member_heard(m, owner_digest(m->owner).epoch);
+	if (certificate_until > 0 && m->heard.counter > gone_at.counter)
+		gone_at = m->heard;
 	catalog_agent_drop(step, &m->id);
 	catalog_cluster_drop(step, &m->id);
 	if (certificate_until < m->gone_until && m->gone_until != NSEC_NEVER)
@@ -221,7 +225,7 @@ store_certificate(struct store *s, struct now now, const struct store_certificat
 	struct store_member *m = store_member_find(s, &c->id);
 	nsec left = nsec_min(c->left, STORE_CERTIFICATE_SPAN);
 
-	if (c->epoch.counter == 0 || left <= 0 || (m != NULL && m->owner == s->cluster))
+	if (c->epoch.counter == 0 || left <= 0 || (m != NULL && m->owner != NULL && m->owner == s->cluster))
 		return false;
 	if (store_is_jump(m == NULL ? NULL : m->owner, c->epoch, 0)) {
 		s->stats.refused++;
@@ -251,8 +255,9 @@ store_tick(struct store *s, struct now now)
 {
 	struct store_member *m, *next;
 
-	if (s->timed_count == 0)
+	if (now.mono < s->due)
 		return;
+	s->due = NSEC_NEVER;
 	RB_FOREACH_SAFE (m, store_members, &s->members, next) {
 		struct epoch gone_at = m->gone_at;
 
@@ -266,6 +271,8 @@ store_tick(struct store *s, struct now now)
 			member_drop(s, m, gone_at, m->gone_until);
 		} else if (m->state == MEMBER_GONE && gone_at.counter == 0) {
 			member_drop(s, m, gone_at, NSEC_NEVER);
+		} else {
+			member_times_set(s, m, m->until, m->gone_until);
 		}
 	}
 }
@@ -273,12 +280,5 @@ store_tick(struct store *s, struct now now)
 nsec
 store_deadline(const struct store *s)
 {
-	struct store_member *m = NULL;
-	nsec at = NSEC_NEVER;
-
-	if (s->timed_count == 0)
-		return at;
-	while ((m = store_member_next(s, m)) != NULL)
-		at = nsec_min(at, nsec_min(m->until, m->gone_until));
-	return at;
+	return s->due;
 }

@@ -37,7 +37,8 @@ store_news_next(struct store *s, struct uuid *owner, uint64_t *after, struct own
 {
 	if (news_next(s->self, &s->self_news, after, out))
 		*owner = s->config.self;
-	else if (news_next(s->cluster, &s->cluster_news, after, out))
+	else if (s->cluster != NULL && !s->cluster_silent &&
+		 news_next(s->cluster, &s->cluster_news, after, out))
 		*owner = s->config.cluster;
 	else
 		return false;

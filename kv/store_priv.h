@@ -22,6 +22,7 @@ struct store_member {
 	struct owner *owner;  /* owned; NULL when GONE */
 	nsec until;           /* UNKNOWN: when it is dropped; else NSEC_NEVER */
 	struct epoch gone_at; /* certificate: nothing at or below this epoch is taken */
+	struct epoch heard;   /* the newest of which there was word, shown or not */
 	nsec gone_until;      /* when that ends; NSEC_NEVER with gone_at.counter 0: none */
 };
 RB_HEAD(store_members, store_member);
@@ -42,12 +43,14 @@ struct store {
 	struct watches *watches;
 	struct catalog *catalog;
 	struct store_members members; /* this agent and the virtual owner are in it too */
-	struct owner *self, *cluster; /* borrowed from there */
+	struct owner *self, *cluster; /* borrowed from there; cluster: NULL when there is none */
+	bool cluster_taken;           /* by store_cluster_take(), so nothing is written here */
+	bool cluster_silent;          /* its changes are others' to tell */
 	struct store_news self_news, cluster_news;
 	bool baseline;        /* the local sources are not yet reconciled */
 	uint64_t version;     /* digests may have changed */
 	size_t gone_count;    /* certificates without a member */
-	size_t timed_count;   /* members that wait for a moment */
+	nsec due;             /* no member waits for an earlier moment */
 	size_t unknown_bytes; /* held for UNKNOWN members */
 	struct buf scratch;   /* a body being packed */
 	struct store_stats stats;
@@ -62,6 +65,7 @@ struct store_member *store_member_add(struct store *, const struct uuid *, enum 
 struct store_member *store_member_for(
     struct store *, struct now, const struct uuid *, struct epoch);
 bool store_member_is_writer(const struct store *, const struct store_member *);
+void store_member_heard(struct store_member *, struct epoch);
 /* RULES 18: an epoch or a number too far ahead of what is held. */
 bool store_is_jump(const struct owner *, struct epoch, uint64_t number);
 /* What an UNKNOWN member holds, in bytes and about; 0 for all others. */

@@ -52,11 +52,21 @@ welcome(struct store *s, struct now now, const struct uuid *id, struct epoch epo
 		s->stats.refused++;
 		return NULL;
 	}
+	store_member_heard(m, epoch);
 	if (m->state == MEMBER_UNKNOWN && s->unknown_bytes + bytes > s->config.unknown_bytes_max) {
 		s->stats.unknown_dropped++;
 		return NULL;
 	}
 	return m;
+}
+
+void
+store_heard(struct store *s, const struct uuid *id, struct epoch epoch)
+{
+	struct store_member *m = store_member_find(s, id);
+
+	if (m != NULL && m->owner != NULL && !store_is_jump(m->owner, epoch, 0))
+		store_member_heard(m, epoch);
 }
 
 /* The change is in its owner; the catalog looks at it when it may show. Takes the change. */

@@ -56,8 +56,8 @@ utf8_len(struct str s)
 	return 0;
 }
 
-static void
-quote(struct buf *out, struct str s)
+void
+txn_quote(struct buf *out, struct str s)
 {
 	static const char escapes[] = "abtnvfr"; /* 7 … 13 */
 
@@ -85,7 +85,7 @@ static void
 about(struct buf *out, const char *before, struct str key, const char *after)
 {
 	buf_add(out, str_of(before));
-	quote(out, key);
+	txn_quote(out, key);
 	buf_add(out, str_of(after));
 }
 
@@ -115,7 +115,7 @@ what_session_differs(struct buf *out, const struct kv_op *op, const struct key_e
 	if (e != NULL && e->held)
 		uuid_format(&e->session, id);
 	about(out, "failed session check for key ", op->key, ", current session ");
-	quote(out, str_of(id));
+	txn_quote(out, str_of(id));
 	about(out, " != ", op->session, "");
 }
 

@@ -44,6 +44,9 @@ void txn_entry_add(struct buf *, const struct key_entry *, bool with_value);
 /* Why an operation failed, in the words of a transaction. `e`: the entry it met, may be NULL. */
 void txn_what(struct buf *, const struct kv_op *, enum kv_outcome, const struct key_entry *e);
 
+/* With quotes, as Go's %q. */
+void txn_quote(struct buf *, struct str);
+
 /* KV_NONE … for a verb's name as clients spell it ("delete-cas"); KV_UNKNOWN otherwise. */
 enum kv_verb txn_verb(struct str name);
 

@@ -26,6 +26,7 @@ struct watches {
 	struct watch_tree scopes;
 	TAILQ_HEAD(, waiter) ready;
 	uint64_t floors[WATCH_KINDS]; /* the highest index forgotten, per kind */
+	uint64_t changes;             /* of any index */
 	size_t scope_count, waiter_count;
 };
 
@@ -101,8 +102,10 @@ scope_settle(struct watches *w, struct watch_scope *s)
 {
 	if (s->lives || !LIST_EMPTY(&s->waiters))
 		return;
-	if (s->index > w->floors[s->key.kind])
+	if (s->index > w->floors[s->key.kind]) {
 		w->floors[s->key.kind] = s->index;
+		w->changes++;
+	}
 	RB_REMOVE(watch_tree, &w->scopes, s);
 	w->scope_count--;
 	free(s);
@@ -119,6 +122,7 @@ watch_index(const struct watches *w, struct watch_key key)
 void
 watch_floor_raise(struct watches *w, uint64_t index)
 {
+	w->changes++;
 	for (size_t kind = 0; kind < WATCH_KINDS; kind++)
 		if (index > w->floors[kind])
 			w->floors[kind] = index;
@@ -145,6 +149,7 @@ scope_touch(struct watches *w, struct watch_scope *s, uint64_t index, bool lives
 {
 	struct watch_link *l;
 
+	w->changes++;
 	if (index > s->index)
 		s->index = index;
 	s->lives = lives;
@@ -158,12 +163,24 @@ scope_touch(struct watches *w, struct watch_scope *s, uint64_t index, bool lives
 	scope_settle(w, s);
 }
 
+/* As by a scope that is made for it and forgotten at once. */
+static void
+touch_unseen(struct watches *w, enum watch_kind kind, uint64_t index)
+{
+	w->changes++;
+	if (index > w->floors[kind])
+		w->floors[kind] = index;
+}
+
 void
 watch_touch(struct watches *w, struct watch_key key, uint64_t index, bool lives)
 {
 	struct watch_scope *s = scope_find(w, key);
 
-	scope_touch(w, s != NULL ? s : scope_add(w, key), index, lives);
+	if (s == NULL && !lives)
+		touch_unseen(w, key.kind, index);
+	else
+		scope_touch(w, s != NULL ? s : scope_add(w, key), index, lives);
 }
 
 /* The last scope of a kind that is not after `name`; NULL: none. */
@@ -269,6 +286,12 @@ watch_ready_next(struct watches *w)
 		waiter->ready = false;
 	}
 	return waiter;
+}
+
+uint64_t
+watch_changes(const struct watches *w)
+{
+	return w->changes;
 }
 
 size_t

@@ -24,6 +24,7 @@ enum watch_kind {
 	WATCH_NODES,          /* name empty. /v1/catalog/nodes */
 	WATCH_COORDINATES,    /* name empty. /v1/coordinate/nodes */
 	WATCH_SERVICES,       /* name empty. /v1/catalog/services: names and tags */
+	WATCH_INSTANCES,      /* name empty. /v1/catalog/services?filter=: all that services say */
 	WATCH_SERVICE,        /* name of a service. /v1/catalog/service/X */
 	WATCH_SERVICE_HEALTH, /* /v1/health/service/X: instances with nodes and checks */
 	WATCH_SERVICE_CHECKS, /* /v1/health/checks/X */
@@ -37,6 +38,7 @@ enum watch_kind {
 	WATCH_SESSIONS,       /* name empty. /v1/session/list */
 	WATCH_SESSION,        /* the 16 bytes of an id. /v1/session/info/X */
 	WATCH_SESSION_NODE,   /* name of a node. /v1/session/node/X */
+	WATCH_QUERIES,        /* name empty. /v1/query */
 	WATCH_KINDS
 };
 
@@ -94,6 +96,9 @@ void watch_cancel(struct watches *, struct waiter *); /* also when ready, also w
 
 /* The next waiter that has become ready, taken off all its scopes; NULL: none. */
 struct waiter *watch_ready_next(struct watches *);
+
+/* Grows with every change of any index, and with nothing else. */
+uint64_t watch_changes(const struct watches *);
 
 size_t watch_scope_count(const struct watches *);  /* for metrics */
 size_t watch_waiter_count(const struct watches *); /* waiting, not ready */

@@ -1,18 +1,19 @@
 #!/bin/sh
-# man/refresh.sh [--check] MUSTER: writes the generated parts of the manual pages anew.
-# They stand between '.\" table: NAME' and '.\" end of table' and come from 'MUSTER tables NAME'.
+# man/refresh.sh [--check] MUSTER: writes the generated parts of the manual pages, and of the shell's
+# completion, anew. They stand between '.\" table: NAME' and '.\" end of table' (in the shell '#') and
+# come from 'MUSTER tables NAME'.
 # With --check nothing is written; a page that is stale is named and the exit status is 1.
 set -eu
 check=
 [ "${1:-}" = --check ] && check=yes && shift
 muster=$1
-cd "${MUSTER_SRC:-$(dirname "$0")/..}/man"
+cd "${MUSTER_SRC:-$(dirname "$0")/..}"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 stale=0
-for page in muster.8 muster-docker.7 muster.conf.5 muster-api.7; do
+for page in man/muster.8 man/muster-docker.7 man/muster.conf.5 man/muster-api.7 completion/muster; do
 	awk -v muster="$muster" '
-		/^\.\\" table: / {
+		/^(\.\\"|#) table: / {
 			print
 			command = muster " tables " $3
 			while ((command | getline line) > 0)
@@ -22,16 +23,16 @@ for page in muster.8 muster-docker.7 muster.conf.5 muster-api.7; do
 			inside = 1
 			next
 		}
-		/^\.\\" end of table/ { inside = 0 }
+		/^(\.\\"|#) end of table/ { inside = 0 }
 		!inside { print }
-	' "$page" >"$out/$page"
-	cmp -s "$page" "$out/$page" && continue
+	' "$page" >"$out/page"
+	cmp -s "$page" "$out/page" && continue
 	if [ -n "$check" ]; then
-		echo "man/$page is stale: man/refresh.sh build/muster writes it anew"
-		diff "$page" "$out/$page" | head -n 20
+		echo "$page is stale: man/refresh.sh build/muster writes it anew"
+		diff "$page" "$out/page" | head -n 20
 		stale=1
 	else
-		cat "$out/$page" >"$page"
+		cat "$out/page" >"$page"
 	fi
 done
 exit $stale

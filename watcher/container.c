@@ -110,7 +110,9 @@ container_read_networks(struct container_reader *r, json_t *object)
 			break;
 		networks[r->c->network_count++] = (struct container_network){
 			container_keep(r, str_of(key)),
+			container_keep(r, json_member_str(value, "NetworkID")),
 			container_keep(r, json_member_str(value, "IPAddress")),
+			container_keep(r, json_member_str(value, "GlobalIPv6Address")),
 		};
 	}
 	qsort(networks, r->c->network_count, sizeof *networks, container_network_cmp);
@@ -278,6 +280,7 @@ container_read(struct arena *arena, struct str json, struct container *out, stru
 	container_read_config(&r, config);
 	container_read_state(&r, json_object_get(root, "State"));
 	c.ip = container_keep(&r, json_member_str(network, "IPAddress"));
+	c.ip6 = container_keep(&r, json_member_str(network, "GlobalIPv6Address"));
 	container_read_networks(&r, json_object_get(network, "Networks"));
 	container_read_ports(
 	    &r, json_object_get(config, "ExposedPorts"), json_object_get(network, "Ports"));

@@ -32,7 +32,8 @@ struct container_port {
 };
 
 struct container_network {
-	struct str name, ip;
+	struct str name, id;
+	struct str ip, ip6; /* empty: none in that family */
 };
 
 enum container_health { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
@@ -45,7 +46,8 @@ struct container {
 	struct str image_id;   /* Image: sha256:… */
 	struct str hostname;
 	struct str network_mode; /* HostConfig.NetworkMode */
-	struct str ip;         /* NetworkSettings.IPAddress */
+	struct str ip, ip6;    /* NetworkSettings.IPAddress, GlobalIPv6Address: on the default
+	                        * bridge; newer engines have them in `networks` alone */
 	struct container_var *env, *labels; /* in Docker's order; labels sorted by key */
 	size_t env_count, label_count;
 	struct container_port *ports; /* one per binding, and one per port that is only exposed */
@@ -63,6 +65,10 @@ struct container {
 	struct str json;         /* the whole description, for -docker-tags templates; may be empty.
 	                          * Not a copy: it is the text that was read */
 	size_t cut;              /* values or entries dropped by the limits */
+
+	/* Not Docker's words: set by swarm_task_view() on a task of a swarm service. */
+	struct str service;      /* its name: the default name of what the task offers */
+	struct str task;         /* "2.TASKID": tells the tasks of a service apart */
 };
 
 /* Reads an inspect answer. ERR_INPUT: not JSON or no id; ERR_MEMORY: over the arena's cap. */

@@ -35,6 +35,8 @@ docker_fail(struct docker *d, struct now now, struct str why)
 
 	if (d->phase == PHASE_AWAY)
 		return;
+	docker_swarm_release(d, now, true);
+	docker_remote_lost(d);
 	docker_todo_clear(&d->todo);
 	docker_do(d, DOCKER_STREAM_CLOSE, "%s", "");
 	d->control = (struct docker_request){ ASKS_NOTHING, 0, NULL };
@@ -198,6 +200,8 @@ docker_event_kill(
 {
 	nsec age = 0;
 
+	if (docker_swarm_holds(d, now, t, ev))
+		return;
 	/* Told again after a reconnect: part of the wait is over. Else the engine's clock,
 	 * which may not be ours, does not count. */
 	if (d->catching_up && ev->time_ns > 0)
@@ -222,7 +226,10 @@ docker_event_take(struct docker *d, struct now now, const struct docker_event *e
 	if (t == NULL)
 		return;
 	t->touched = d->list_round;
-	direct = docker_event_direct(d, t, ev);
+	if (ev->service[0] != '\0')
+		memcpy(t->service, ev->service, sizeof t->service);
+	direct = docker_event_direct(d, t, ev) &&
+		 (ev->kind != EVENT_DIE || !docker_swarm_holds(d, now, t, ev));
 	if (ev->kind == EVENT_KILL) {
 		docker_event_kill(d, now, t, ev);
 	} else if (ev->kind == EVENT_DESTROY) {
@@ -236,7 +243,7 @@ docker_event_take(struct docker *d, struct now now, const struct docker_event *e
 		t->event_ns = ev->time_ns;
 		docker_wish(d, t, true);
 	}
-	if (ev->kind == EVENT_START)
+	if (ev->kind == EVENT_START || ev->kind == EVENT_CHANGED)
 		docker_wish_sharers(d, ev->id);
 }
 
@@ -258,7 +265,9 @@ docker_event_object(struct docker *d, struct now now, struct str json)
 		d->last_event_ns = ev.time_ns;
 		d->last_event_hash = hash;
 	}
-	if (ev.kind != EVENT_OTHER)
+	if (ev.kind == EVENT_SERVICE_CHANGED || ev.kind == EVENT_NODE_CHANGED)
+		docker_swarm_event(d, now, &ev);
+	else if (ev.kind != EVENT_OTHER)
 		docker_event_take(d, now, &ev);
 }
 
@@ -275,7 +284,9 @@ docker_config_copy(struct docker *d, const struct docker_config *config)
 	r->host = arena_dup(&d->texts, r->host);
 	r->ip = arena_dup(&d->texts, r->ip);
 	r->tags = arena_dup(&d->texts, r->tags);
+	r->ip_other = arena_dup(&d->texts, r->ip_other);
 	r->ip_from_label = arena_dup(&d->texts, r->ip_from_label);
+	r->networks = arena_dup(&d->texts, r->networks);
 }
 
 struct docker *
@@ -292,6 +303,9 @@ docker_new(const struct docker_config *config, struct now now)
 	TAILQ_INIT(&d->given);
 	docker_split_init(&d->split);
 	track_init(&d->track);
+	swarm_init(&d->swarm);
+	docker_remote_init(&d->remote);
+	d->hold_until = NSEC_NEVER;
 	docker_connect(d);
 	return d;
 }
@@ -305,6 +319,8 @@ docker_free(struct docker *d)
 	docker_todo_clear(&d->given);
 	docker_split_done(&d->split);
 	track_done(&d->track);
+	swarm_done(&d->swarm);
+	docker_remote_done(&d->remote);
 	arena_done(&d->texts);
 	free(d->engine_name);
 	free(d);
@@ -342,6 +358,7 @@ docker_event_bytes(struct docker *d, struct now now, struct str bytes)
 		d->stats.events_bad++;
 		docker_relist(d, now);
 	}
+	docker_swarm_release(d, now, false);
 	docker_pump(d);
 	docker_check_synced(d);
 }
@@ -370,6 +387,12 @@ docker_answer(struct docker *d, struct now now, uint64_t request, int status, st
 		else
 			docker_control_answer(d, now, status, body);
 	}
+	if (d->remote.request.asks != ASKS_NOTHING && d->remote.request.id == request) {
+		if (status == 0)
+			docker_fail(d, now, body);
+		else
+			docker_remote_answer(d, now, status, body);
+	}
 	for (size_t i = 0; i < DOCKER_INSPECTS_MAX; i++) {
 		struct docker_request r = d->inspects[i];
 
@@ -383,6 +406,7 @@ docker_answer(struct docker *d, struct now now, uint64_t request, int status, st
 			docker_has_inspect(d, now, r, status, body);
 		break;
 	}
+	docker_swarm_release(d, now, false);
 	docker_pump(d);
 	docker_check_synced(d);
 }
@@ -414,11 +438,14 @@ docker_tick(struct docker *d, struct now now)
 	if (d->phase < PHASE_LISTING)
 		return;
 	docker_retry(d, now);
+	docker_remote_tick(d, now);
+	docker_swarm_release(d, now, false);
 	if (!d->catching_up)
 		track_tick(&d->track, now);
 	if (d->phase == PHASE_FOLLOWING && now.mono >= d->relist_at)
 		docker_list(d, now);
 	docker_pump(d);
+	docker_check_synced(d);
 }
 
 nsec
@@ -432,7 +459,7 @@ docker_deadline(const struct docker *d)
 		return d->open_until;
 	if (d->phase < PHASE_LISTING)
 		return at;
-	at = d->retry_next;
+	at = nsec_min(nsec_min(d->retry_next, d->hold_until), docker_remote_deadline(d));
 	if (!d->catching_up)
 		at = nsec_min(at, d->track.next);
 	if (d->phase == PHASE_FOLLOWING)
@@ -456,20 +483,12 @@ docker_action_next(struct docker *d, struct docker_action *out)
 bool
 docker_news_next(struct docker *d, struct docker_news *out)
 {
-	return track_news_next(&d->track, out);
+	/* SYNCED comes behind all that it speaks of. */
+	return track_news_next(&d->remote.track, out) || track_news_next(&d->track, out);
 }
 
-void
-docker_reconfigure(struct docker *d, struct now now, const struct docker_config *config)
-{
-	docker_config_copy(d, config);
-	if (d->config.host_from_engine && d->engine_name == NULL && d->phase > PHASE_VERSION)
-		docker_lost(d, now, STR("the engine's name is needed"));
-	docker_resync(d, now);
-}
-
-void
-docker_resync(struct docker *d, struct now now)
+static void
+docker_list_soon(struct docker *d, struct now now)
 {
 	docker_fed(d);
 	if (d->phase == PHASE_AWAY)
@@ -480,12 +499,37 @@ docker_resync(struct docker *d, struct now now)
 		d->relist_at = now.mono; /* once this one is reconciled */
 }
 
+void
+docker_reconfigure(struct docker *d, struct now now, const struct docker_config *config)
+{
+	docker_config_copy(d, config);
+	if (d->config.host_from_engine && d->engine_name == NULL && d->phase > PHASE_VERSION)
+		docker_lost(d, now, STR("the engine's name is needed"));
+	docker_list_soon(d, now);
+}
+
+void
+docker_resync(struct docker *d, struct now now)
+{
+	track_doubt(&d->track);
+	track_doubt(&d->remote.track);
+	docker_list_soon(d, now);
+}
+
+struct str
+docker_host(const struct docker *d)
+{
+	if (d->config.host_from_engine && d->engine_name != NULL)
+		return str_of(d->engine_name);
+	return d->config.rules.host;
+}
+
 struct docker_stats
 docker_stats(const struct docker *d)
 {
 	struct docker_stats s = d->stats;
 
 	s.containers = d->track.container_count;
-	s.services = d->track.slot_count;
+	s.services = d->track.slot_count + d->remote.track.slot_count;
 	return s;
 }

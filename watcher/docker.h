@@ -12,6 +12,8 @@
  *   end                                 removed; with on-success and a code of 1-127 critical
  *                                       by docker-state:ID until the container is destroyed
  *   HEALTHCHECK                         docker-health:ID, with the last probe's output
+ * A task of a swarm is a container with what its service says (swarm_task.h); with `remote` those on
+ * nodes without an agent are there too, by the lists of a manager.
  * A SERVICE that changes leaves the docker-… checks of its id alone; they have news of their own.
  *
  * Usage: feed what happened (docker_connected(), docker_event_bytes(), docker_answer(),
@@ -46,6 +48,8 @@ struct docker_config {
 	enum docker_deregister deregister;
 	nsec drain;              /* -docker-drain, 60 s */
 	bool host_from_engine;   /* rules.host is our own container id: take the engine's Name */
+	unsigned workers;        /* -docker-workers: inspects under way at once; 0: as many as may be */
+	bool remote;             /* -docker-swarm-nodes: tasks on nodes without an agent too */
 };
 
 enum docker_action_kind {
@@ -110,8 +114,18 @@ bool docker_news_next(struct docker *, struct docker_news *out);
 
 /* SIGHUP: other rules; everything is derived again, only differences become news. */
 void docker_reconfigure(struct docker *, struct now, const struct docker_config *);
-/* -docker-resync: list and reconcile now. */
+/* For `remote`: where agents are, this one with them. Slices are copied. */
+struct docker_agent {
+	struct str name, address; /* as members of the pool; the address without a port */
+};
+void docker_agents(struct docker *, struct now, const struct docker_agent *, size_t count);
+
+/* -docker-resync: list and reconcile now, and tell all services and checks again, since the
+ * agent's may have been changed by others. */
 void docker_resync(struct docker *, struct now);
+
+/* What ids begin with: the node's name, or the engine's. Borrowed until the next call. */
+struct str docker_host(const struct docker *);
 
 struct docker_stats docker_stats(const struct docker *);
 

@@ -22,6 +22,7 @@ docker_fed(struct docker *d)
 {
 	docker_todo_clear(&d->given);
 	track_news_release(&d->track);
+	track_news_release(&d->remote.track);
 }
 
 struct docker_todo *
@@ -51,7 +52,11 @@ docker_ask(struct docker *d, struct docker_request *r, enum docker_asks asks, st
 struct docker_request *
 docker_inspect_room(struct docker *d)
 {
-	for (size_t i = 0; i < DOCKER_INSPECTS_MAX; i++)
+	size_t max = d->config.workers;
+
+	if (max == 0 || max > DOCKER_INSPECTS_MAX)
+		max = DOCKER_INSPECTS_MAX;
+	for (size_t i = 0; i < max; i++)
 		if (d->inspects[i].asks == ASKS_NOTHING)
 			return &d->inspects[i];
 	return NULL;

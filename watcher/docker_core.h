@@ -1,5 +1,5 @@
-/* watcher/docker_core.h -- the inside of docker.h; shared by docker.c, docker_ask.c and
- * docker_sync.c alone.
+/* watcher/docker_core.h -- the inside of docker.h; shared by docker.c, docker_ask.c,
+ * docker_sync.c, docker_swarm.c and docker_remote.c alone.
  *
  * Order: events are taken as they come and queue nothing but the wish for an inspect, once
  * per container. An inspect tells the state at a moment after it was asked for, so every
@@ -13,6 +13,8 @@
 
 #include "watcher/docker.h"
 #include "watcher/docker_track.h"
+#include "watcher/swarm.h"
+#include "watcher/swarm_remote.h"
 
 #define DOCKER_PATH_MAX 1024
 
@@ -26,18 +28,49 @@ enum docker_phase {
 	PHASE_FOLLOWING,
 };
 
-enum docker_asks { ASKS_NOTHING, ASKS_VERSION, ASKS_INFO, ASKS_LIST, ASKS_INSPECT, ASKS_PEER };
+enum docker_asks {
+	ASKS_NOTHING,
+	ASKS_VERSION,
+	ASKS_INFO,
+	ASKS_LIST,
+	ASKS_INSPECT,
+	ASKS_PEER,    /* the container whose network another shares */
+	ASKS_SERVICE, /* the swarm service of a task */
+	ASKS_INGRESS, /* the network that publishes it, where services may not be asked for */
+	ASKS_SELF,    /* from here on: docker_remote.c */
+	ASKS_NODES,
+	ASKS_SERVICES,
+	ASKS_TASKS,
+};
 
 struct docker_request {
 	enum docker_asks asks;
 	uint64_t id;
-	struct tracked *about; /* INSPECT, PEER; NULL: gone meanwhile */
+	struct tracked *about; /* from INSPECT on; NULL: gone meanwhile */
 };
 
 struct docker_todo { /* an action to be handed out */
 	TAILQ_ENTRY(docker_todo) link;
 	struct docker_action action;
 	char path[DOCKER_PATH_MAX];
+};
+
+struct docker_remote { /* tasks on nodes without an agent */
+	struct track track;
+	struct docker_request request;
+	nsec next;      /* the next round begins; NSEC_NEVER: none is wanted */
+	bool again;     /* at once after the round under way */
+	unsigned round; /* tracked.touched: the last round that named a task */
+	bool done;      /* one round is over */
+	char node[SWARM_ID_MAX + 1]; /* our own, or "" */
+	struct arena lists;          /* of the round under way */
+	struct swarm_node *nodes;
+	struct swarm_service *services;
+	size_t node_count, service_count;
+	bool agents_known; /* nothing is asked before */
+	struct arena agent_texts;
+	struct docker_agent *agents;
+	size_t agent_count;
 };
 
 TAILQ_HEAD(docker_todo_list, docker_todo);
@@ -66,6 +99,9 @@ struct docker {
 
 	struct docker_split split;
 	struct track track;
+	struct swarm swarm;
+	struct docker_remote remote;
+	nsec hold_until; /* stop signals that wait are taken then; NSEC_NEVER: none waits */
 	struct docker_stats stats;
 	nsec retry_next; /* no retry_at is before */
 };
@@ -96,6 +132,31 @@ void docker_has_inspect(struct docker *, struct now, struct docker_request, int 
 /* It has ended: its services go, or stay critical by the rule of on-success. */
 void docker_ended(struct docker *, struct tracked *, int exit_code, int64_t event_ns);
 void docker_check_synced(struct docker *); /* is the reconcile over? */
+
+/* docker_swarm.c: tasks of a swarm. */
+
+/* Asks for the service of a task so described, when it should be; the task is held meanwhile. */
+bool docker_swarm_ask(struct docker *, struct now, struct tracked *, struct str body);
+/* The answer, about a task that is described by `task`. True: something else was asked for. */
+bool docker_swarm_answer(struct docker *, struct now, struct docker_request, int status,
+    struct str body, struct str task);
+void docker_swarm_event(struct docker *, struct now, const struct docker_event *);
+void docker_swarm_listed(struct docker *); /* everything is to be asked for anew */
+/* Must this stop signal or end wait for news of other tasks? A signal is kept. */
+bool docker_swarm_holds(struct docker *, struct now, struct tracked *,
+    const struct docker_event *);
+/* Takes the signals that need not wait any more, or all. */
+void docker_swarm_release(struct docker *, struct now, bool all);
+
+/* docker_remote.c: tasks on nodes without an agent. */
+
+void docker_remote_init(struct docker_remote *);
+void docker_remote_done(struct docker_remote *);
+void docker_remote_lost(struct docker *);
+void docker_remote_answer(struct docker *, struct now, int status, struct str body);
+void docker_remote_tick(struct docker *, struct now);
+nsec docker_remote_deadline(const struct docker *);
+void docker_remote_soon(struct docker *, struct now); /* a round is due at the next tick */
 
 /* docker.c */
 

@@ -5,12 +5,13 @@
 #include "watcher/docker.h"
 #include "watcher/signame.h"
 
-/* {"type":["container","network"],"event":["start","die",…]} with "health_status" in it the
+/* {"type":["container","network",…],"event":["start","die",…]} with "health_status" in it the
  * engine compares beginnings, so that "health_status: healthy" passes. */
 const char docker_event_filters[] =
-    "%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%2C%22event%22%3A%5B"
-    "%22start%22%2C%22die%22%2C%22kill%22%2C%22pause%22%2C%22unpause%22%2C%22rename%22%2C"
-    "%22update%22%2C%22destroy%22%2C%22health_status%22%2C%22connect%22%2C%22disconnect%22"
+    "%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22service%22%2C%22node%22%5D"
+    "%2C%22event%22%3A%5B%22start%22%2C%22die%22%2C%22kill%22%2C%22pause%22%2C%22unpause%22"
+    "%2C%22rename%22%2C%22update%22%2C%22destroy%22%2C%22health_status%22%2C%22connect%22%2C%"
+    "22disconnect%22"
     "%5D%7D";
 
 static const struct {
@@ -39,6 +40,24 @@ docker_id_valid(struct str id)
 	return id.n > 0 && id.n <= DOCKER_ID_MAX;
 }
 
+/* An event of the swarm: any that passes the filter is a change. True: it is one. */
+static bool
+docker_event_of_swarm(const json_t *root, struct docker_event *ev)
+{
+	struct str type = json_member_str(root, "Type");
+	struct str id = json_member_str(json_object_get(root, "Actor"), "ID");
+
+	if (str_eq(type, STR("service")))
+		ev->kind = EVENT_SERVICE_CHANGED;
+	else if (str_eq(type, STR("node")))
+		ev->kind = EVENT_NODE_CHANGED;
+	else
+		return false;
+	if (ev->kind == EVENT_SERVICE_CHANGED && swarm_id_valid(id))
+		memcpy(ev->service, id.p, id.n);
+	return true;
+}
+
 static enum docker_event_kind
 docker_event_kind_of(struct str action, bool network)
 {
@@ -56,7 +75,7 @@ docker_event_read(struct str json, struct docker_event *out, struct err *err)
 {
 	struct docker_event ev = { .exit_code = -1 };
 	json_t *root = NULL, *actor, *attributes;
-	struct str action, id;
+	struct str action, id, service;
 	uint64_t code;
 	bool network;
 	int rc = json_read(json, &root, err);
@@ -69,8 +88,10 @@ docker_event_read(struct str json, struct docker_event *out, struct err *err)
 	action = json_member_str(root, "Action");
 	if (action.n == 0)
 		action = json_member_str(root, "status"); /* engines before API 1.22 */
-	ev.kind = docker_event_kind_of(action, network);
 	ev.time_ns = json_member_int(root, "timeNano", 0);
+	if (docker_event_of_swarm(root, &ev))
+		goto out;
+	ev.kind = docker_event_kind_of(action, network);
 	ev.signal = signame_number(json_member_str(attributes, "signal"));
 	if (str_u64(json_member_str(attributes, "exitCode"), INT32_MAX, &code))
 		ev.exit_code = (int)code;
@@ -81,6 +102,10 @@ docker_event_read(struct str json, struct docker_event *out, struct err *err)
 		rc = err_set(err, ERR_INPUT, "event: no container id in it");
 	else if (ev.kind != EVENT_OTHER)
 		memcpy(ev.id, id.p, id.n);
+	service = json_member_str(attributes, "com.docker.swarm.service.id");
+	if (swarm_id_valid(service))
+		memcpy(ev.service, service.p, service.n);
+out:
 	json_decref(root);
 	if (rc == 0)
 		*out = ev;

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "watcher/swarm_service.h"
 
 #define DOCKER_ID_MAX 64 /* hex digits of a container's id */
 
@@ -27,11 +28,14 @@ enum docker_event_kind {
 	EVENT_UNPAUSE,
 	EVENT_CHANGED, /* renamed, updated, other health, network connected or disconnected */
 	EVENT_DESTROY,
+	EVENT_SERVICE_CHANGED, /* of a swarm, as its managers hear it; or was removed */
+	EVENT_NODE_CHANGED,
 };
 
 struct docker_event {
 	enum docker_event_kind kind;
-	char id[DOCKER_ID_MAX + 1]; /* the container's */
+	char id[DOCKER_ID_MAX + 1]; /* the container's; empty for the swarm's events */
+	char service[SWARM_ID_MAX + 1]; /* that changed, or whose task the container is; or "" */
 	int signal;                 /* KILL; 0: unknown */
 	int exit_code;              /* DIE; -1: unknown */
 	int64_t time_ns;            /* Docker's timeNano; 0: unknown */

@@ -12,16 +12,16 @@
 
 #include "base/mem.h"
 
-#define RECORD_TEXTS_FIXED 13
+#define RECORD_TEXTS_FIXED 14
 
 /* The i-th fixed text of a service. */
 static struct str *
 record_text(struct rules_service *s, size_t i)
 {
 	struct str *const texts[RECORD_TEXTS_FIXED] = { &s->id, &s->name, &s->address,
-		&s->check.http, &s->check.tcp, &s->check.grpc, &s->check.ttl, &s->check.script,
-		&s->check.method, &s->check.status, &s->check.interval, &s->check.timeout,
-		&s->check.deregister_after };
+		&s->address_other, &s->check.http, &s->check.tcp, &s->check.grpc, &s->check.ttl,
+		&s->check.script, &s->check.method, &s->check.status, &s->check.interval,
+		&s->check.timeout, &s->check.deregister_after };
 
 	return texts[i];
 }
@@ -36,7 +36,7 @@ uint64_t
 docker_record_hash(const struct rules_service *service)
 {
 	struct rules_service s = *service;
-	uint64_t numbers[] = { s.port, s.tag_count, s.meta_count, s.check.present,
+	uint64_t numbers[] = { s.port, s.port_other, s.tag_count, s.meta_count, s.check.present,
 		s.check.grpc_use_tls, s.check.tls_skip_verify };
 	uint64_t h = record_mix(0, str_mem(numbers, sizeof numbers));
 
@@ -85,6 +85,7 @@ docker_record_new(const struct rules_service *service)
 	char *at;
 
 	*r = (struct docker_record){ 1, docker_record_hash(service), *service };
+	s->note = STR_NONE;
 	s->meta = (struct rules_pair *)(r + 1);
 	s->tags = (struct str *)(s->meta + s->meta_count);
 	at = (char *)(s->tags + s->tag_count);

@@ -10,9 +10,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "watcher/docker_record.h"
+#include "watcher/swarm_task.h"
 
 #define DOCKER_RETRY_WAIT NSEC_SEC /* after an inspect that failed */
 #define DOCKER_REPEATS_MAX 5
+#define DOCKER_PEER_HOPS_MAX 4 /* containers that share a network with one that shares … */
 #define DOCKER_ARENA_MAX (64 * 1024 * 1024)   /* one description and its services */
 #define DOCKER_RECORDS_MAX (16 * 1024 * 1024) /* bytes of one container's services */
 
@@ -46,18 +48,29 @@ docker_services(struct docker *d, struct arena *arena, const struct container *c
     const struct container *peer, struct rules_service **all, size_t *count, struct err *err)
 {
 	struct rules_config rules = d->config.rules;
+	struct container view;
 	size_t bytes = 0;
 	int rc;
 
-	if (d->config.host_from_engine && d->engine_name != NULL)
-		rules.host = str_of(d->engine_name);
-	rc = rules_apply(&rules, arena, c, peer, all, count, err);
+	rules.host = docker_host(d);
+	swarm_task_view(arena, c, swarm_find(&d->swarm, swarm_task_service_id(c)), &view);
+	rc = rules_apply(&rules, arena, &view, peer, all, count, err);
 	for (size_t i = 0; rc == 0 && i < *count; i++)
 		bytes += docker_record_size(&(*all)[i]);
 	if (bytes > DOCKER_RECORDS_MAX)
 		rc = err_set(
 		    err, ERR_LIMIT, "its services have more than %d bytes", DOCKER_RECORDS_MAX);
 	return rc;
+}
+
+/* One line for a container's life: descriptions come with every event. */
+static void
+docker_note(struct docker *d, struct tracked *t, struct str note)
+{
+	if (note.n == 0 || t->noted)
+		return;
+	t->noted = true;
+	track_say(&d->track, DOCKER_NEWS_WARN, STR_FMT " id=%.12s", STR_ARG(note), t->id);
 }
 
 /* A whole description, and its peer's where it has one. */
@@ -85,28 +98,52 @@ docker_apply(
 		docker_warn_of(d, t, err.text);
 	} else {
 		t->warned = false;
+		docker_note(d, t, count > 0 ? all[0].note : STR_NONE);
 		track_running(&d->track, t, now, &c, all, count, d->config.drain, event_ns);
 	}
 	arena_done(&arena);
 }
 
-/* Does it share another container's network? Then t->peer is that one's id. */
-static bool
-docker_find_peer(struct tracked *t, struct str body)
+/* The id of the container whose network the described one shares, to be freed; NULL: none. */
+static char *
+docker_peer_of(struct str body)
 {
 	struct arena arena;
 	struct container c;
+	char *id = NULL;
 
-	free(t->peer);
-	t->peer = NULL;
 	if (body.n == 0 || memmem(body.p, body.n, "\"container:", strlen("\"container:")) == NULL)
-		return false;
+		return NULL;
 	arena_init(&arena, DOCKER_ARENA_MAX);
 	if (container_read(&arena, body, &c, NULL) == 0 && c.running && !c.restarting &&
 	    docker_id_valid(rules_peer(&c)))
-		t->peer = str_dup(rules_peer(&c));
+		id = str_dup(rules_peer(&c));
 	arena_done(&arena);
-	return t->peer != NULL;
+	return id;
+}
+
+/* Asks for the container whose network it shares, and for that one's likewise: Docker allows such
+ * chains. False: body is the last. Takes held, its own description, which may be body's copy. */
+static bool
+docker_ask_peer(struct docker *d, struct tracked *t, struct str body, char *held, size_t held_n)
+{
+	char *peer = t->peer_hops < DOCKER_PEER_HOPS_MAX ? docker_peer_of(body) : NULL;
+	struct docker_request *room = peer == NULL ? NULL : docker_inspect_room(d);
+
+	if (room == NULL) {
+		free(peer);
+		return false;
+	}
+	free(t->peer);
+	t->peer = peer;
+	t->peer_hops++;
+	t->asked = true;
+	t->held = held == NULL ? str_dup(body) : held;
+	t->held_n = held == NULL ? body.n : held_n;
+	docker_ask(d, room, ASKS_PEER, t,
+	    docker_do(d, DOCKER_GET, "%s/containers/%s/json", d->version, t->peer),
+	    DOCKER_INSPECT_BYTES_MAX);
+	return true;
 }
 
 /* True: the container's answer may be used; else it was dealt with. */
@@ -143,32 +180,34 @@ docker_has_inspect(
     struct docker *d, struct now now, struct docker_request r, int status, struct str body)
 {
 	struct tracked *t = r.about;
-	struct docker_request *peer;
 	char *held;
 	char id[DOCKER_ID_MAX + 1];
 
 	t->asked = false;
 	held = t->held;
 	t->held = NULL;
-	if (r.asks == ASKS_INSPECT && !docker_answer_usable(d, now, t, status))
-		return;
-	if (r.asks == ASKS_INSPECT && docker_find_peer(t, body) &&
-	    (peer = docker_inspect_room(d)) != NULL) {
-		t->asked = true;
-		t->held = str_dup(body);
-		t->held_n = body.n;
-		docker_ask(d, peer, ASKS_PEER, t,
-		    docker_do(d, DOCKER_GET, "%s/containers/%s/json", d->version, t->peer),
-		    DOCKER_INSPECT_BYTES_MAX);
+	if (r.asks == ASKS_INSPECT) {
+		if (!docker_answer_usable(d, now, t, status) || docker_swarm_ask(d, now, t, body))
+			return;
+		free(t->peer);
+		t->peer = NULL;
+		t->peer_hops = 0;
+	} else if (r.asks != ASKS_PEER &&
+		   docker_swarm_answer(d, now, r, status, body, str_mem(held, t->held_n))) {
+		free(held);
 		return;
 	}
+	if (status == 200 && (r.asks == ASKS_INSPECT || r.asks == ASKS_PEER) &&
+	    docker_ask_peer(d, t, body, held, t->held_n))
+		return;
 	memcpy(id, t->id, sizeof id);
-	if (t->again) /* during the peer's */
+	if (t->again) /* during the second question */
 		docker_wish(d, t, true);
-	if (r.asks == ASKS_PEER)
-		docker_apply(d, now, t, str_mem(held, t->held_n), status == 200 ? body : STR_NONE);
-	else
+	if (r.asks == ASKS_INSPECT)
 		docker_apply(d, now, t, body, STR_NONE);
+	else
+		docker_apply(d, now, t, str_mem(held, t->held_n),
+		    r.asks == ASKS_PEER && status == 200 ? body : STR_NONE);
 	free(held);
 	t = track_find(&d->track, id); /* it may have been dropped */
 	if (t != NULL && !t->wanted)
@@ -182,7 +221,8 @@ docker_has_inspect(
 void
 docker_check_synced(struct docker *d)
 {
-	if (d->phase != PHASE_SETTLING || d->sync_count > 0)
+	if (d->phase != PHASE_SETTLING || d->sync_count > 0 ||
+	    (d->config.remote && !d->remote.done))
 		return;
 	d->phase = PHASE_FOLLOWING;
 	d->catching_up = false;
@@ -196,6 +236,7 @@ docker_list(struct docker *d, struct now now)
 {
 	bool ended_too = d->config.deregister == DOCKER_DEREGISTER_ON_SUCCESS;
 
+	docker_swarm_listed(d);
 	d->phase = PHASE_LISTING;
 	d->relist_at = NSEC_NEVER;
 	d->listed_at = now.mono;
@@ -274,5 +315,6 @@ docker_has_list(struct docker *d, struct now now, int status, struct str body)
 			docker_drop(d, t, 0);
 	}
 	d->phase = PHASE_SETTLING;
+	docker_remote_soon(d, now);
 	docker_check_synced(d);
 }

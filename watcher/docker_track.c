@@ -39,6 +39,7 @@ struct slot {
 	TAILQ_HEAD(, claim) claims;
 	struct docker_record *shown; /* NULL: nothing yet. Its id is the slot's key */
 	struct shown_check state, health;
+	bool doubted; /* what was shown may have been changed by others */
 	char id[];
 };
 
@@ -250,7 +251,7 @@ slot_settle_check(struct track *k, struct slot *s, struct shown_check *shown,
 	if (want->text == NULL && !shown->there)
 		return;
 	if (want->text != NULL && shown->there && shown->status == want->status &&
-	    shown->text_hash == hash)
+	    shown->text_hash == hash && !s->doubted)
 		return;
 	n = news_add(k, want->text == NULL ? DOCKER_NEWS_CHECK_REMOVE : DOCKER_NEWS_CHECK, s->shown,
 	    event_ns);
@@ -281,7 +282,7 @@ slot_settle(struct track *k, struct slot *s, int64_t event_ns)
 		free(s);
 		return;
 	}
-	if (s->shown == NULL || s->shown->hash != c->record->hash) {
+	if (s->shown == NULL || s->shown->hash != c->record->hash || s->doubted) {
 		struct news *n = news_add(k, DOCKER_NEWS_SERVICE, c->record, event_ns);
 
 		memcpy(n->container, c->owner->id, sizeof n->container);
@@ -292,6 +293,7 @@ slot_settle(struct track *k, struct slot *s, int64_t event_ns)
 	health = tracked_health_check(c->owner);
 	slot_settle_check(k, s, &s->state, &state, c->owner, event_ns);
 	slot_settle_check(k, s, &s->health, &health, c->owner, event_ns);
+	s->doubted = false;
 }
 
 /* Claims. */
@@ -577,6 +579,15 @@ track_killed(
 	if (t->drain_until <= now.mono)
 		t->drain_until = 0;
 	tracked_settle(k, t, event_ns);
+}
+
+void
+track_doubt(struct track *k)
+{
+	struct slot *s;
+
+	RB_FOREACH (s, slot_tree, &k->slots)
+		s->doubted = true;
 }
 
 void

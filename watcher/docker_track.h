@@ -16,6 +16,7 @@
 #include "watcher/docker.h"
 #include "watcher/docker_event.h"
 #include "watcher/rules.h"
+#include "watcher/swarm_service.h"
 
 struct claim;
 struct slot;
@@ -32,14 +33,21 @@ struct tracked {
 	bool again;       /* something happened since that one was asked */
 	bool sync;        /* the reconcile under way waits for it */
 	bool warned;      /* about its description, already */
+	bool noted;       /* how its address was chosen, likewise */
 	unsigned repeats; /* answers put aside because of `again`, or that failed */
 	unsigned touched; /* number of the last list when an event named it last */
 	unsigned listed;  /* number of the last list that had it */
 	nsec retry_at;    /* ask again then; NSEC_NEVER: no */
 	char *held;       /* its description, while that of its peer is asked for */
 	size_t held_n;
-	char *peer;       /* container whose network it shares, or NULL */
+	char *peer;       /* container whose network it shares, the last of a chain, or NULL */
+	unsigned peer_hops; /* how long the chain is */
 	int64_t event_ns; /* time of the event that asks for the inspect */
+	char service[SWARM_ID_MAX + 1]; /* id of the swarm service whose task it is, or "" */
+	unsigned mesh_tries; /* questions to the ingress network in vain */
+	int kill_held;       /* a stop signal that waits (docker_swarm.c); 0: none */
+	int64_t kill_held_ns;
+	nsec kill_held_at;
 
 	/* What it is. */
 	bool known;        /* was seen running, or is an ended one that stays */
@@ -89,6 +97,9 @@ void track_paused(struct track *, struct tracked *, bool paused, int64_t event_n
 /* A signal was sent to it `age` ago. */
 void track_killed(struct track *, struct tracked *, struct now, int signal, nsec age,
     int64_t event_ns);
+
+/* Others may have changed what the agent was told: when next settled, all is told again. */
+void track_doubt(struct track *);
 
 /* Ends the drains whose time is over. */
 void track_tick(struct track *, struct now);

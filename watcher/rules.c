@@ -1,35 +1,22 @@
 /* watcher/rules.c -- registrator's rules.
  *
- * Parts in order: SERVICE_* keys collected and looked up per port, tags, checks, address, one
- * service, all services of a container. Keys are collected once, sorted by name and rank, so
- * that each port takes the first of a name that is meant for it.
+ * Parts in order: SERVICE_* keys collected and looked up per port, tags, checks, one service, all
+ * services of a container; the address is in rules_address.c. Keys are collected once, sorted by
+ * name and rank, so that each port takes the first of a name that is meant for it.
  */
-#include "watcher/rules.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "watcher/network_pick.h"
+#include "watcher/rules_priv.h"
 #include "watcher/template.h"
 
 #define RULES_TAGS_MAX (64 * 1024) /* bytes of -docker-tags with templates filled in */
 #define RULES_CHECK_INTERVAL "10s"
-
-/* One SERVICE_* variable or label. Lower rank wins among equal names. */
-struct rules_key {
-	struct str name; /* behind SERVICE_ and SERVICE_<port>_, in lower case */
-	struct str port; /* digits of SERVICE_<port>_, or empty: any port */
-	struct str value;
-	size_t rank;
-};
-
-struct rules {
-	const struct rules_config *config;
-	struct arena *arena;
-	const struct container *c, *peer;
-	struct rules_key *keys; /* sorted by name, then rank */
-	size_t key_count;
-	struct str forced_tags; /* -docker-tags, filled in */
-};
+#define RULES_META_OWN 5 /* pairs that are no SERVICE_ keys */
+#define RULES_COMPOSE_PROJECT "com.docker.compose.project"
+#define RULES_COMPOSE_SERVICE "com.docker.compose.service"
 
 static struct str
 rules_lower(struct arena *arena, struct str s)
@@ -100,6 +87,36 @@ rules_collect(struct rules *r)
 	rules_collect_vars(r, r->c->env, r->c->env_count);
 	rules_collect_vars(r, r->c->labels, r->c->label_count); /* later: labels win */
 	qsort(r->keys, r->key_count, sizeof *r->keys, rules_key_cmp);
+}
+
+const struct rules_key *
+rules_key_of(const struct rules *r, const char *name, uint16_t port)
+{
+	size_t low = 0, high = r->key_count;
+	char digits[8];
+
+	while (low < high) { /* the first of that name */
+		size_t mid = low + (high - low) / 2;
+
+		if (str_cmp(r->keys[mid].name, str_of(name)) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	snprintf(digits, sizeof digits, "%u", port);
+	for (; low < r->key_count && str_eq(r->keys[low].name, str_of(name)); low++)
+		if (r->keys[low].port.n == 0 || str_eq(r->keys[low].port, str_of(digits)))
+			return &r->keys[low];
+	return NULL;
+}
+
+struct str
+rules_label(const struct container *c, struct str key)
+{
+	for (size_t i = 0; i < c->label_count; i++)
+		if (str_eq(c->labels[i].key, key))
+			return c->labels[i].value;
+	return STR_NONE;
 }
 
 /* The keys that hold for one port, sorted by name, each name once. */
@@ -203,10 +220,21 @@ rules_count_commas(struct str s)
 	return n;
 }
 
+/* A tag that the service has not got yet. */
+static void
+rules_add_tag(struct rules_service *s, struct str tag)
+{
+	for (size_t i = 0; i < s->tag_count; i++)
+		if (str_eq(s->tags[i], tag))
+			return;
+	if (tag.n > 0)
+		s->tags[s->tag_count++] = tag;
+}
+
 static void
 rules_fill_tags(struct rules *r, struct rules_service *s, struct str own, bool udp)
 {
-	size_t max = rules_count_commas(own) + rules_count_commas(r->forced_tags) + 4;
+	size_t max = rules_count_commas(own) + rules_count_commas(r->forced_tags) + 6;
 
 	s->tags = arena_array(r->arena, struct str, max);
 	if (s->tags == NULL)
@@ -215,6 +243,10 @@ rules_fill_tags(struct rules *r, struct rules_service *s, struct str own, bool u
 	rules_add_tags(r, s, r->forced_tags);
 	if (udp)
 		s->tags[s->tag_count++] = STR("udp");
+	if (r->config->compose == RULES_COMPOSE_TAGS) {
+		rules_add_tag(s, rules_label(r->c, STR(RULES_COMPOSE_PROJECT)));
+		rules_add_tag(s, rules_label(r->c, STR(RULES_COMPOSE_SERVICE)));
+	}
 }
 
 static int
@@ -271,7 +303,10 @@ rules_fill_check(struct rules *r, struct rules_service *s, const struct rules_vi
     const struct container_port *port)
 {
 	struct rules_check *k = &s->check;
-	struct str at = arena_fmt(r->arena, STR_FMT ":%u", STR_ARG(s->address), s->port), value;
+	bool v6 = str_find(s->address, ':') < s->address.n;
+	struct str at = arena_fmt(
+	    r->arena, v6 ? "[" STR_FMT "]:%u" : STR_FMT ":%u", STR_ARG(s->address), s->port);
+	struct str value;
 
 	if ((value = rules_get(v, "check_http")).n > 0) {
 		k->http =
@@ -310,65 +345,6 @@ rules_fill_check(struct rules *r, struct rules_service *s, const struct rules_vi
 	}
 }
 
-/* Where it is reached. */
-
-static bool
-rules_is_all(struct str ip)
-{
-	return ip.n == 0 || str_eq(ip, STR("0.0.0.0")) || str_eq(ip, STR("::"));
-}
-
-/* The container's own address: on the default bridge, else in its first network. */
-static struct str
-rules_own_ip(const struct container *c)
-{
-	for (size_t i = 0; c->ip.n == 0 && i < c->network_count; i++)
-		if (c->networks[i].ip.n > 0)
-			return c->networks[i].ip;
-	return c->ip;
-}
-
-/* The address that goes with a host port. In a network of its own registrator takes the
- * container's address there; empty where Docker knows none. */
-static struct str
-rules_host_ip(const struct rules *r, const struct container_port *port)
-{
-	struct str mode = r->c->network_mode;
-
-	if (r->config->ip_forced)
-		return r->config->ip;
-	if (mode.n == 0 || str_eq(mode, STR("bridge")) || str_eq(mode, STR("default")) ||
-	    str_eq(mode, STR("host")))
-		return rules_is_all(port->host_ip) ? r->config->ip : port->host_ip;
-	for (size_t i = 0; i < r->c->network_count; i++)
-		if (str_eq(r->c->networks[i].name, mode))
-			return r->c->networks[i].ip;
-	return STR_NONE;
-}
-
-static struct str
-rules_label(const struct container *c, struct str key)
-{
-	for (size_t i = 0; i < c->label_count; i++)
-		if (str_eq(c->labels[i].key, key))
-			return c->labels[i].value;
-	return STR_NONE;
-}
-
-static struct str
-rules_address(const struct rules *r, const struct container_port *port)
-{
-	struct str label = STR_NONE;
-
-	if (r->peer != NULL)
-		return rules_own_ip(r->peer);
-	if (r->config->ip_from_label.n > 0)
-		label = rules_label(r->c, r->config->ip_from_label);
-	if (label.n > 0)
-		return str_head(label, str_find_last(label, '/')); /* "10.9.8.7/24" */
-	return r->config->internal ? rules_own_ip(r->c) : rules_host_ip(r, port);
-}
-
 struct str
 rules_peer(const struct container *c)
 {
@@ -397,17 +373,23 @@ rules_pair_cmp(const void *a, const void *b)
 	return str_cmp(x->key, y->key);
 }
 
+/* A pair of ours, unless a SERVICE_ key has its name. */
+static void
+rules_add_meta(
+    struct rules_service *s, const struct rules_view *v, const char *key, struct str value)
+{
+	if (rules_find(v, key) == NULL)
+		s->meta[s->meta_count++] = (struct rules_pair){ str_of(key), value };
+}
+
 static void
 rules_fill_meta(struct rules *r, struct rules_service *s, const struct rules_view *v)
 {
-	const struct rules_pair own[] = {
-		{ STR("container_id"), r->c->id },
-		{ STR("container_image"), r->c->image },
-		{ STR("container_name"), r->c->name.n > 0 ? str_skip(r->c->name, 1) : STR_NONE },
-	};
-	const size_t own_count = sizeof own / sizeof own[0];
+	const struct container *c = r->c;
+	struct str project = rules_label(c, STR(RULES_COMPOSE_PROJECT));
+	struct str service = rules_label(c, STR(RULES_COMPOSE_SERVICE));
 
-	s->meta = arena_array(r->arena, struct rules_pair, v->count + own_count);
+	s->meta = arena_array(r->arena, struct rules_pair, v->count + RULES_META_OWN);
 	if (s->meta == NULL)
 		return;
 	for (size_t i = 0; i < v->count; i++) {
@@ -417,17 +399,24 @@ rules_fill_meta(struct rules *r, struct rules_service *s, const struct rules_vie
 		    !str_eq(name, STR("id")) && name.n > 0)
 			s->meta[s->meta_count++] = (struct rules_pair){ name, v->keys[i]->value };
 	}
-	for (size_t i = 0; r->config->meta && i < own_count; i++)
-		if (rules_find(v, own[i].key.p) == NULL)
-			s->meta[s->meta_count++] = own[i];
+	if (r->config->meta) {
+		rules_add_meta(s, v, "container_id", c->id);
+		rules_add_meta(s, v, "container_image", c->image);
+		rules_add_meta(
+		    s, v, "container_name", c->name.n > 0 ? str_skip(c->name, 1) : STR_NONE);
+	}
+	if (r->config->compose == RULES_COMPOSE_META && project.n > 0)
+		rules_add_meta(s, v, "compose_project", project);
+	if (r->config->compose == RULES_COMPOSE_META && service.n > 0)
+		rules_add_meta(s, v, "compose_service", service);
 	qsort(s->meta, s->meta_count, sizeof *s->meta, rules_pair_cmp);
 }
 
 /* False: this port offers nothing. */
 static bool
-rules_service_of(
-    struct rules *r, const struct container_port *port, bool group, struct rules_service *s)
+rules_service_of(struct rules *r, size_t i, bool group, struct rules_service *s)
 {
+	const struct container_port *port = &r->c->ports[i];
 	struct str digits = arena_fmt(r->arena, "%u", port->port), name = r->c->name, own;
 	struct rules_view v = rules_view_of(r, digits);
 	const struct rules_key *named = rules_find(&v, "name");
@@ -436,7 +425,9 @@ rules_service_of(
 	own = named == NULL ? STR_NONE : named->value;
 	if (rules_get(&v, "ignore").n > 0 || (own.n == 0 && r->config->explicit_only))
 		return false;
-	s->name = own.n > 0 ? own : rules_image_name(r->c->image);
+	s->name = own.n > 0             ? own
+		  : r->c->service.n > 0 ? r->c->service
+					: rules_image_name(r->c->image);
 	if (group && (named == NULL || named->port.n == 0))
 		s->name =
 		    arena_fmt(r->arena, STR_FMT "-" STR_FMT, STR_ARG(s->name), STR_ARG(digits));
@@ -447,24 +438,15 @@ rules_service_of(
 	if (s->id.n == 0)
 		s->id = arena_fmt(r->arena, STR_FMT ":" STR_FMT ":" STR_FMT "%s",
 		    STR_ARG(r->config->host), STR_ARG(name), STR_ARG(digits), udp ? ":udp" : "");
+	else if (r->c->task.n > 0) /* said once for all tasks of a service */
+		s->id =
+		    arena_fmt(r->arena, STR_FMT "." STR_FMT, STR_ARG(s->id), STR_ARG(r->c->task));
 
-	s->address = rules_address(r, port);
-	s->port = r->config->internal || port->unmapped ? port->port : port->host_port;
+	rules_place(r, i, s);
 	rules_fill_tags(r, s, rules_get(&v, "tags"), udp);
 	rules_fill_meta(r, s, &v);
 	rules_fill_check(r, s, &v, port);
 	return true;
-}
-
-/* Does this port count? Of several bindings of one port only the first does. */
-static bool
-rules_port_counts(const struct rules *r, size_t i)
-{
-	const struct container_port *p = &r->c->ports[i];
-
-	if (i > 0 && p[-1].port == p->port && str_eq(p[-1].proto, p->proto))
-		return false;
-	return r->config->internal || p->unmapped || p->host_port != 0;
 }
 
 static bool
@@ -495,13 +477,15 @@ rules_apply(const struct rules_config *config, struct arena *arena, const struct
 		struct rules_service s = { .port = 0 };
 
 		/* One id for two ports (a SERVICE_ID for all): the first port has it. */
-		if (rules_port_counts(&r, i) && rules_service_of(&r, &c->ports[i], ports > 1, &s) &&
+		if (rules_port_counts(&r, i) && rules_service_of(&r, i, ports > 1, &s) &&
 		    !rules_id_taken(all, n, s.id))
 			all[n++] = s;
 	}
 	if (arena->full)
 		return err_set(err, ERR_MEMORY, "services of container " STR_FMT ": too much text",
 		    STR_ARG(c->name));
+	if (n > 0)
+		all[0].note = r.note;
 	*out = all;
 	*count = n;
 	return 0;
@@ -512,5 +496,8 @@ rules_config_check(const struct rules_config *config, struct err *err)
 {
 	int rc = template_check(config->tags, err);
 
-	return rc < 0 ? err_wrap(err, "-docker-tags") : 0;
+	if (rc < 0)
+		return err_wrap(err, "-docker-tags");
+	rc = network_list_check(config->networks, err);
+	return rc < 0 ? err_wrap(err, "-docker-network") : 0;
 }

@@ -6,6 +6,7 @@
  *
  * What SERVICE_<key> means; every other key goes into the service's Meta, in lower case:
  *   NAME  TAGS  ID  IGNORE
+ *   INTERNAL  NETWORK  IP  (where it is reached: rules_address.c; these into Meta too)
  *   CHECK_HTTP  CHECK_HTTPS  CHECK_TCP  CHECK_GRPC  CHECK_TTL  CHECK_SCRIPT  CHECK_CMD
  *   CHECK_INTERVAL  CHECK_TIMEOUT  CHECK_HTTP_METHOD  CHECK_HTTPS_METHOD  CHECK_INITIAL_STATUS
  *   CHECK_DEREGISTER_AFTER  CHECK_GRPC_USE_TLS  CHECK_TLS_SKIP_VERIFY  (these into Meta too)
@@ -20,9 +21,13 @@
 #include "base/str.h"
 #include "watcher/container.h"
 
+/* -docker-compose: what becomes of the labels com.docker.compose.project and .service. */
+enum rules_compose { RULES_COMPOSE_OFF, RULES_COMPOSE_TAGS, RULES_COMPOSE_META };
+
 struct rules_config {
 	struct str host;        /* first part of ids: the node name */
 	struct str ip;          /* -docker-ip, else the advertise address */
+	struct str ip_other;    /* the host's address in the other family; empty: unknown */
 	bool ip_forced;         /* -docker-ip was given: it beats a binding's own address */
 	bool internal;          /* -docker-internal: the container's address and port */
 	bool explicit_only;     /* -docker-explicit: only containers with a SERVICE_NAME */
@@ -30,6 +35,8 @@ struct rules_config {
 	                         * Meta, unless SERVICE_CONTAINER_… says otherwise */
 	struct str tags;        /* -docker-tags: comma list, with templates */
 	struct str ip_from_label; /* -docker-use-ip-from-label: name of the label */
+	struct str networks;    /* -docker-network: comma list of names and subnets */
+	enum rules_compose compose;
 };
 
 struct rules_pair {
@@ -47,11 +54,15 @@ struct rules_service {
 	struct str id, name;
 	struct str address;
 	uint16_t port;
+	struct str address_other; /* the same in the other family, for TaggedAddresses */
+	uint16_t port_other;
 	struct str *tags;
 	size_t tag_count;
 	struct rules_pair *meta; /* sorted by key */
 	size_t meta_count;
 	struct rules_check check;
+	struct str note; /* of the container's first service: a line for the log where its address
+	                  * could have been another. No part of the service */
 };
 
 /* Services of one container, possibly none; all memory from the arena. `peer` is the container
@@ -60,7 +71,8 @@ struct rules_service {
 int rules_apply(const struct rules_config *, struct arena *, const struct container *,
     const struct container *peer, struct rules_service **out, size_t *count, struct err *);
 
-/* Can -docker-tags be read? ERR_INPUT with the place; for a clear line at start. */
+/* Can -docker-tags and -docker-network be read? ERR_INPUT with the place; for a clear line at
+ * start. */
 int rules_config_check(const struct rules_config *, struct err *);
 
 /* The id of the container whose network is shared, or empty. */

@@ -1,9 +1,9 @@
 /* watcher/template_func.c -- what a template can call.
  *
  * Registrator's functions first (strSlice, sIndex, mIndex, toUpper, toLower, replace, join,
- * split, splitIndex, matchFirstElement, matchAllElements), then those of Go's text/template.
- * Letters change case in ASCII only; patterns are POSIX extended ones. httpGet and jsonParse
- * are not here: a core does no I/O.
+ * split, splitIndex, matchFirstElement, matchAllElements, jsonParse), then those of Go's
+ * text/template. Letters change case in ASCII only; patterns are POSIX extended ones. httpGet is
+ * not here: a core does no I/O.
  */
 #include "watcher/template_func.h"
 
@@ -559,6 +559,22 @@ func_not(struct template_call *c, json_t **out)
 	return 0;
 }
 
+/* jsonParse text: what cannot be read is nil */
+static int
+func_json_parse(struct template_call *c, json_t **out)
+{
+	json_t *value = NULL;
+	struct str text;
+	int rc = template_arg_text(c, 0, &text);
+
+	if (rc < 0)
+		return rc;
+	*out = NULL;
+	if (json_read(text, &value, NULL) < 0)
+		return 0;
+	return template_return(c, value, out);
+}
+
 static const struct template_func template_funcs[] = {
 	{ "strSlice", 2, 3, func_str_slice },
 	{ "sIndex", 2, 2, func_s_index },
@@ -571,6 +587,7 @@ static const struct template_func template_funcs[] = {
 	{ "splitIndex", 3, 3, func_split_index },
 	{ "matchFirstElement", 2, 2, func_match_first },
 	{ "matchAllElements", 2, 2, func_match_all },
+	{ "jsonParse", 1, 1, func_json_parse },
 	{ "index", 1, TEMPLATE_ARGS_MAX, func_index },
 	{ "len", 1, 1, func_len },
 	{ "print", 0, TEMPLATE_ARGS_MAX, func_print },

@@ -25,12 +25,8 @@ static const struct flag event_flags[] = {
 static void
 query_add(struct buf *path, const char *name, const char *value)
 {
-	bool first = memchr(path->p, '?', path->n) == NULL;
-
-	if (value == NULL || value[0] == '\0')
-		return;
-	buf_addf(path, "%c%s=", first ? '?' : '&', name);
-	path_add(path, str_of(value));
+	if (value != NULL && value[0] != '\0')
+		path_add_query(path, name, str_of(value));
 }
 
 static int

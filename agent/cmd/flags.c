@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #define COLUMN 30
+#define GROUP_COLUMN 26
 
 static const struct flag *
 flag_find(const struct flag *table, struct str name)
@@ -74,6 +75,12 @@ flag_bool(struct str text, bool *out)
 	return *out || str_eq(text, STR("false")) || str_eq(text, STR("0"));
 }
 
+static bool
+flag_repeats(const struct flag *f)
+{
+	return str_ends(str_of(f->value), STR("..."));
+}
+
 /* Sets what `word` (without dashes) says; *next is the word after it, taken when it is the value.
  */
 static bool
@@ -82,6 +89,7 @@ flag_take(const struct usage *u, const char *word, char *next, void *into, bool 
 	size_t n = strcspn(word, "=");
 	const char *value = word[n] == '=' ? word + n + 1 : NULL;
 	const struct flag *f = usage_flag(u, str_mem(word, n));
+	struct flag_list *list;
 	char why[160];
 	void *at;
 
@@ -102,8 +110,18 @@ flag_take(const struct usage *u, const char *word, char *next, void *into, bool 
 		return usage_wrong(u, why), false;
 	}
 	*next_taken = value == NULL;
-	*(const char **)at = value == NULL ? next : value;
-	return true;
+	value = value == NULL ? next : value;
+	if (!flag_repeats(f)) {
+		*(const char **)at = value;
+		return true;
+	}
+	list = at;
+	if (list->count < FLAG_LIST_MAX) {
+		list->words[list->count++] = value;
+		return true;
+	}
+	snprintf(why, sizeof why, "-%s stands more than %d times", f->name, FLAG_LIST_MAX);
+	return usage_wrong(u, why), false;
 }
 
 enum flags_read { FLAGS_GO, FLAGS_HELP, FLAGS_WRONG };
@@ -120,6 +138,7 @@ flags_read(const struct usage *u, int argc, char **argv, void *into, int *count)
 		bool next_taken = false;
 
 		if (ended || word[0] != '-' || word[1] == '\0') {
+			ended = ended || u->words_last;
 			argv[(*count)++] = argv[i];
 			continue;
 		}
@@ -135,6 +154,8 @@ flags_read(const struct usage *u, int argc, char **argv, void *into, int *count)
 			return FLAGS_WRONG;
 		i += next_taken;
 	}
+	if (*count < argc)
+		argv[*count] = NULL; /* what stood there has moved */
 	return FLAGS_GO;
 }
 
@@ -156,15 +177,93 @@ usage_run(const struct usage *u, int argc, char **argv)
 {
 	void *flags = mem_zalloc(u->size);
 	struct call call = { .flags = flags, .words = argv };
-	enum flags_read read = flags_read(u, argc, argv, flags, &call.count);
-	int code = read == FLAGS_HELP ? 0 : 1;
+	enum flags_read read;
+	int code;
 
+	if (u->initial != NULL)
+		memcpy(flags, u->initial, u->size);
+	read = flags_read(u, argc, argv, flags, &call.count);
+	code = read == FLAGS_HELP ? 0 : 1;
 	if (read == FLAGS_GO &&
 	    (call.count < u->words_min || (u->words_max >= 0 && call.count > u->words_max)))
 		code = usage_wrong(u, u->words_wrong);
 	else if (read == FLAGS_GO)
 		code = usage_call(u, &call);
 	free(flags);
+	return code;
+}
+
+/* The commands whose names begin with `name` and a blank, each with the first sentence of its text.
+ */
+static void
+group_print(struct str name, FILE *to)
+{
+	struct buf b;
+
+	buf_init(&b, 64 * 1024);
+	buf_addf(&b, "Usage: muster " STR_FMT " COMMAND [FLAG...]\n\nCommands:\n", STR_ARG(name));
+	for (size_t i = 0; usages[i] != NULL; i++) {
+		struct str full = str_of(usages[i]->name), text = str_of(usages[i]->text);
+
+		if (full.n <= name.n || !str_starts(full, name) || full.p[name.n] != ' ')
+			continue;
+		describe_row(&b, str_skip(full, name.n + 1),
+		    str_head(text, str_find(text, '.') + 1), GROUP_COLUMN);
+	}
+	buf_addf(&b, "\nmuster " STR_FMT " COMMAND --help tells how it is used.\n", STR_ARG(name));
+	fwrite(b.p, 1, b.n, to);
+	buf_done(&b);
+}
+
+static bool
+group_is(struct str name)
+{
+	for (size_t i = 0; usages[i] != NULL; i++)
+		if (str_starts(str_of(usages[i]->name), name) && usages[i]->name[name.n] == ' ')
+			return true;
+	return false;
+}
+
+static const struct usage *
+usage_find(struct str name)
+{
+	for (size_t i = 0; usages[i] != NULL; i++)
+		if (str_eq(str_of(usages[i]->name), name))
+			return usages[i];
+	return NULL;
+}
+
+static bool
+word_asks_for_help(const char *word)
+{
+	return strcmp(word, "-h") == 0 || strcmp(word, "-help") == 0 || strcmp(word, "--help") == 0;
+}
+
+int
+usage_group(const char *group, int argc, char **argv)
+{
+	const struct usage *u = NULL;
+	struct buf name;
+	int i = 0, code;
+
+	buf_init(&name, 1024);
+	buf_add(&name, str_of(group));
+	while (u == NULL && i < argc && !word_asks_for_help(argv[i]) && group_is(buf_str(&name))) {
+		buf_addf(&name, " %s", argv[i++]);
+		u = usage_find(buf_str(&name));
+	}
+	if (u != NULL) {
+		code = usage_run(u, argc - i, argv + i);
+	} else if (group_is(buf_str(&name))) {
+		code = i < argc ? 0 : 1;
+		group_print(buf_str(&name), code == 0 ? stdout : stderr);
+	} else {
+		fprintf(stderr,
+		    "muster: unknown command \"" STR_FMT "\" (muster %s --help lists them)\n",
+		    STR_ARG(buf_str(&name)), group);
+		code = 1;
+	}
+	buf_done(&name);
 	return code;
 }
 

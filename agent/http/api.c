@@ -1,6 +1,8 @@
 /* agent/http/api.c -- what the handlers share: parameters, selections, common replies. */
 #include "agent/http/api.h"
 
+#include "agent/http/servers.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -185,6 +187,13 @@ selection_reads(struct api *api, const struct http_request *req, struct http_rep
 		reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
 }
 
+bool
+answer_lasts(const struct http_request *req, const struct selection *sel,
+    const struct catalog_name *name)
+{
+	return name != NULL && str_eq(name->name, req->tail) && sel->near.n == 0;
+}
+
 struct catalog_name *
 api_name_find(const struct api *api, struct str name)
 {
@@ -195,14 +204,15 @@ api_name_find(const struct api *api, struct str name)
 }
 
 struct str
-api_leader(const struct api *api, struct arena *arena)
+api_leader(const struct api *api, struct arena *arena, struct now now)
 {
-	const struct options *o = api->options;
-	struct addr a = o->advertise_addr;
-	char text[ADDR_TEXT_MAX];
+	struct server_view leader = { .state = SERF_NONE };
+	struct cluster_status status;
 
-	if (!o->dev && !(o->server && (o->bootstrap || o->bootstrap_expect == 1)))
+	if (api->cluster == NULL)
 		return STR_NONE;
-	a.port = (uint16_t)(o->server_port > 0 ? o->server_port : 8300);
-	return arena_dup(arena, str_of(addr_format(&a, text)));
+	status = cluster_status(api->cluster, now);
+	if (status.known_leader)
+		server_place(api, arena, &status.leader_agent, &leader);
+	return leader.address;
 }

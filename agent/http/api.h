@@ -3,11 +3,16 @@
 #ifndef AGENT_HTTP_API_H
 #define AGENT_HTTP_API_H
 
+#include "agent/cluster.h"
 #include "agent/events.h"
+#include "agent/http/access.h"
+#include "agent/http/answers.h"
 #include "agent/http/http.h"
 #include "agent/local.h"
+#include "agent/metrics.h"
 #include "agent/options.h"
 #include "agent/pool.h"
+#include "agent/server_net_io.h"
 #include "base/rng.h"
 #include "gossip/coordinate.h"
 #include "kv/store.h"
@@ -23,6 +28,21 @@ struct api_ops {
 	void (*join)(void *arg, struct now, struct str target, uint64_t ticket);
 	/* Leaves the pool in good order; api_left() when that is through, then the process ends. */
 	void (*leave)(void *arg, struct now, uint64_t ticket);
+	/* Runs the request that asked the cluster again, with its answer: http_server_resume(). */
+	void (*resume)(void *arg, struct now, const struct cluster_action *answer);
+	/* Another agent's request, and that it does not wait any more: http_server_carry(). */
+	void (*carry)(void *arg, struct now, uint64_t request, struct str bytes);
+	void (*carry_drop)(void *arg, uint64_t request);
+	/* Asks an agent for its newest records: pool_pull(). NULL: they come by themselves. */
+	void (*pull)(void *arg, struct now, const struct uuid *agent);
+	/* Reads the config files again, as SIGHUP does, after this turn: api_reloaded() tells. */
+	void (*reload)(void *arg, uint64_t ticket);
+	/* Takes the figures of all parts into api->metrics. */
+	void (*measure)(void *arg, struct now);
+	/* What this host is and has: /v1/agent/host. */
+	void (*host)(void *arg, struct jw *);
+	/* The log from now on, as a stream; NULL with a sentence: there are too many readers. */
+	struct http_stream *(*monitor)(void *arg, enum log_level, bool json, struct err *);
 	void *arg;
 };
 
@@ -32,12 +52,16 @@ struct api {
 	struct store *store;
 	struct local *local;
 	struct pool *pool;     /* NULL: this agent is alone */
+	struct cluster *cluster;
+	struct server_net *net; /* NULL: it speaks to no other agent */
 	struct events *events; /* NULL: none are kept */
 	struct api_ops ops;
 	uint64_t tickets;                                   /* given out: api_later() */
 	struct keyring_request *keyrings[API_KEYRINGS_MAX]; /* owned; api_pool_done() */
-	struct external *external; /* records of nodes that are no agents; NULL: none here */
+	struct metrics *metrics; /* NULL: none are kept; timers 0… are those of http_routes */
+	struct answers *answers; /* kept ones; NULL: none are */
 	const struct options *options;
+	struct http_access access;
 	const struct identity *identity;
 	struct rng rng;
 	bool ready; /* RULES 13 */
@@ -108,12 +132,26 @@ const struct catalog_node *selection_node_next(struct selection *, const struct 
     const struct catalog_node *);
 const struct catalog_service *selection_instance_next(struct selection *,
     const struct catalog_name *, const struct catalog_service *);
-/* Where a node is, as the catalog knows it and reckons with it; false: it does not. */
-bool near_coordinate(const struct catalog_node *, struct serf_coordinate *out);
+
+/* Whether an answer about a name lasts while its scope does: the name is there as it was asked for
+ * (another spelling of it would else come or go unseen), and nothing depends on distances. */
+bool answer_lasts(
+    const struct http_request *, const struct selection *, const struct catalog_name *);
 
 /* A service by its name in any case; the exact spelling wins. NULL: none. */
 struct catalog_name *api_name_find(const struct api *, struct str name);
+/* Writes to the catalog. The datacenter in a body (empty: ours), another's is an error reply. */
+bool api_external_dc(const struct api *, struct str datacenter, struct http_reply *);
+/* What the plan of one says is wrong. */
+void reply_external_refused(struct http_reply *, const struct err *);
+/* Puts what was planned to the cluster; rc and err are the plan's. */
+void api_external_write(struct api *, const struct http_request *, const struct buf *steps, int rc,
+    const struct err *, struct http_reply *);
+/* The plan was overtaken by another change: whether to plan anew; else an error reply. */
+#define API_PLANS_MAX 32
+bool api_external_again(const struct http_request *, struct http_reply *);
+#define API_NEWS_MAX NSEC_SEC /* the longest that an asker's own news are waited for */
 /* "ADDRESS:PORT" of the leader of key and external writes; empty: there is none. */
-struct str api_leader(const struct api *, struct arena *);
+struct str api_leader(const struct api *, struct arena *, struct now);
 
 #endif

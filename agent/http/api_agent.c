@@ -1,6 +1,7 @@
 /* agent/http/api_agent.c -- /v1/agent: the agent itself, node maintenance, and the health of its
  * services as one status.
  */
+#include "agent/duration.h"
 #include "agent/http/api_handlers.h"
 #include "agent/http/maintenance.h"
 #include "agent/http/member.h"
@@ -35,7 +36,7 @@ static void
 render_debug_config(struct jw *w, const struct api *api)
 {
 	const struct options *o = api->options;
-	char address[ADDR_TEXT_MAX];
+	char address[ADDR_TEXT_MAX], ttl_min[DURATION_TEXT_MAX];
 
 	jw_object(w);
 	jw_kstr(w, "AdvertiseAddrLAN", own_address(api, address));
@@ -52,6 +53,7 @@ render_debug_config(struct jw *w, const struct api *api)
 	jw_ki64(w, "SerfPortLAN", o->serf_port);
 	jw_kbool(w, "ServerMode", api_is_server(o));
 	jw_ki64(w, "ServerPort", o->server_port);
+	jw_kstr(w, "SessionTTLMin", str_of(duration_format(o->session_ttl_min, ttl_min)));
 	jw_object_end(w);
 }
 
@@ -79,11 +81,59 @@ render_stats_agent(struct jw *w, const struct api *api)
 }
 
 static void
-render_stats(struct jw *w, const struct api *api, struct arena *arena)
+render_stats_raft(struct jw *w, const struct api *api, const struct cluster_status *status)
+{
+	struct raft_core_server servers[RAFT_CORE_SERVERS_MAX];
+	const struct raft_core_status *raft = &status->raft;
+	size_t n = cluster_servers(api->cluster, servers);
+	char contact[DURATION_TEXT_MAX];
+
+	jw_object(w);
+	stat_number(w, "applied_index", raft->applied);
+	stat_number(w, "commit_index", raft->commit);
+	stat_number(w, "dropped_messages", raft->dropped);
+	jw_kstr(w, "last_contact",
+	    status->known_leader ? str_of(duration_format(status->last_contact, contact))
+				 : STR("never"));
+	stat_number(w, "last_log_index", raft->last);
+	stat_number(w, "last_snapshot_index", raft->snapshot);
+	stat_number(w, "num_peers", n > 0 ? n - 1 : 0);
+	jw_kstr(w, "state",
+	    status->leader    ? STR("Leader")
+	    : raft->candidate ? STR("Candidate")
+	    : raft->stopped   ? STR("Stopped")
+			      : STR("Follower"));
+	stat_number(w, "term", raft->term);
+	jw_object_end(w);
+}
+
+static void
+render_stats_server_port(struct jw *w, const struct api *api)
+{
+	struct server_net_stats s = server_net_stats(api->net);
+
+	jw_object(w);
+	stat_number(w, "bytes_in", s.bytes_in);
+	stat_number(w, "bytes_out", s.bytes_out);
+	stat_number(w, "bytes_waiting", s.waiting);
+	stat_number(w, "calls_failed", s.failed);
+	stat_number(w, "connections", s.connections);
+	stat_number(w, "connections_refused", s.refused);
+	stat_number(w, "messages_dropped", s.dropped);
+	stat_number(w, "messages_in", s.messages_in);
+	stat_number(w, "messages_out", s.messages_out);
+	jw_object_end(w);
+}
+
+static void
+render_stats(struct jw *w, const struct api *api, struct arena *arena, struct now now)
 {
 	struct catalog_counts counts = catalog_counts(store_catalog(api->store));
-	struct str leader = api_leader(api, arena);
+	struct str leader = api_leader(api, arena, now);
+	struct cluster_status status = { .in_step = true };
 
+	if (api->cluster != NULL)
+		status = cluster_status(api->cluster, now);
 	jw_object(w);
 	jw_key(w, STR("agent"));
 	render_stats_agent(w, api);
@@ -102,16 +152,20 @@ render_stats(struct jw *w, const struct api *api, struct arena *arena)
 	jw_object_end(w);
 	jw_key(w, STR("consul"));
 	jw_object(w);
-	stat_flag(w, "bootstrap", leader.n > 0);
+	stat_flag(w, "bootstrap", api->options->bootstrap);
 	stat_number(w, "known_datacenters", 1);
-	stat_flag(w, "leader", leader.n > 0);
+	stat_flag(w, "leader", status.leader);
 	jw_kstr(w, "leader_addr", leader);
 	stat_flag(w, "server", api_is_server(api->options));
 	jw_object_end(w);
 	jw_key(w, STR("muster"));
 	jw_object(w);
-	render_stats_muster(w, api);
+	render_stats_muster(w, api, &status);
 	jw_object_end(w);
+	if (status.server) {
+		jw_key(w, STR("raft"));
+		render_stats_raft(w, api, &status);
+	}
 	jw_key(w, STR("runtime"));
 	jw_object(w);
 	jw_kstr(w, "os", STR("linux"));
@@ -121,6 +175,10 @@ render_stats(struct jw *w, const struct api *api, struct arena *arena)
 	jw_object(w);
 	render_stats_serf(w, api);
 	jw_object_end(w);
+	if (api->net != NULL) {
+		jw_key(w, STR("server_port"));
+		render_stats_server_port(w, api);
+	}
 	jw_object_end(w);
 }
 
@@ -142,7 +200,7 @@ api_agent_self(struct api *api, const struct http_request *req, struct http_repl
 	jw_key(w, STR("Member"));
 	render_member_self(w, api, req->arena);
 	jw_key(w, STR("Stats"));
-	render_stats(w, api, req->arena);
+	render_stats(w, api, req->arena, req->now);
 	jw_key(w, STR("Meta"));
 	jw_object(w);
 	jw_kstr(w, "consul-network-segment", STR_NONE);

@@ -2,12 +2,13 @@
  *
  * Reads are answered from this agent's copy of the catalog. Names match in any case, as in
  * Consul; a query waits on the name as the catalog has it. Writes concern nodes without an
- * agent and are carried out by external.h.
+ * agent: they are planned here (external.h) and decided by the cluster, as keys are.
  */
 #include <stdlib.h>
 
 #include "agent/external.h"
 #include "agent/http/api_handlers.h"
+#include "agent/http/api_keys.h"
 #include "agent/http/decode.h"
 #include "agent/http/filter_fields.h"
 #include "agent/http/render.h"
@@ -45,6 +46,7 @@ api_catalog_nodes(struct api *api, const struct http_request *req, struct http_r
 	if (!filter_done(filter, reply))
 		return;
 	reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
+	reply->lasting = sel.near.n == 0;
 }
 
 static int
@@ -128,7 +130,9 @@ api_catalog_services(struct api *api, const struct http_request *req, struct htt
 	if (!filter_done(filter, reply))
 		return;
 	reply_cached(api, req, reply);
-	reply_reads(api, req, reply, WATCH_SERVICES, STR_NONE);
+	reply_reads(
+	    api, req, reply, filter == NULL ? WATCH_SERVICES : WATCH_INSTANCES, STR_NONE);
+	reply->lasting = filter == NULL; /* filters are many, and asked for by few */
 	if (sel.meta_count > 0 || filter != NULL)
 		reply_reads(api, req, reply, WATCH_NODES, STR_NONE);
 }
@@ -163,6 +167,7 @@ api_catalog_service(struct api *api, const struct http_request *req, struct http
 		return;
 	reply_cached(api, req, reply);
 	reply_reads(api, req, reply, WATCH_SERVICE, name != NULL ? name->name : req->tail);
+	reply->lasting = answer_lasts(req, &sel, name);
 }
 
 /* What both forms of a node's services begin with. *out NULL: there is no such node. */
@@ -243,62 +248,143 @@ api_catalog_node_services(struct api *api, const struct http_request *req, struc
 	filter_done(filter, reply);
 }
 
-/* Whether this agent takes external writes for that datacenter now; else an error reply. */
-static bool
-external_writable(const struct api *api, const struct http_request *req, struct str datacenter,
-    struct http_reply *reply)
+bool
+api_external_dc(const struct api *api, struct str datacenter, struct http_reply *reply)
 {
-	if (datacenter.n > 0 && !str_eq(datacenter, api->options->datacenter)) {
-		reply_error(reply, 500, "No path to datacenter");
+	if (datacenter.n == 0 || str_eq(datacenter, api->options->datacenter))
+		return true;
+	reply_error(reply, 500, "No path to datacenter");
+	return false;
+}
+
+void
+reply_external_refused(struct http_reply *reply, const struct err *err)
+{
+	reply_error(reply, err->code == ERR_LIMIT ? 429 : 500, "%s", err->text);
+}
+
+bool
+api_external_again(const struct http_request *req, struct http_reply *reply)
+{
+	if (req->keep.stage < API_PLANS_MAX)
+		return true;
+	reply_error(reply, 500, "Others change the same registrations all the time");
+	return false;
+}
+
+/* True: it is done. False: an answer is there or on its way; a plan that has become wrong is to be
+ * made anew. */
+static bool
+external_done(const struct http_request *req, struct http_reply *reply, bool *again)
+{
+	enum fsm_status status;
+	struct str rest;
+
+	*again = req->answer == NULL;
+	if (req->answer == NULL || !keys_result(req, reply, "raft apply failed: ", &status, &rest))
 		return false;
-	}
-	if (api->external == NULL || api_leader(api, req->arena).n == 0) {
-		reply_error(reply, 500, "No cluster leader");
-		return false;
-	}
-	return true;
+	*again = status == FSM_FALSE && api_external_again(req, reply);
+	return status == FSM_TRUE;
+}
+
+void
+api_external_write(struct api *api, const struct http_request *req, const struct buf *steps, int rc,
+    const struct err *err, struct http_reply *reply)
+{
+	struct fsm_op op = { .command = FSM_EXTERNAL, .steps = buf_str(steps) };
+
+	if (rc < 0)
+		reply_external_refused(reply, err);
+	else
+		keys_write(api, req, reply, &op);
 }
 
 /* Consul answers 500 to whatever is wrong with a registration. */
-static void
-reply_external(struct api *api, int rc, const struct err *err, struct http_reply *reply)
-{
-	if (rc < 0) {
-		reply_error(reply, rc == ERR_LIMIT ? 429 : 500, "%s", err->text);
-		return;
-	}
-	reply_true(reply);
-	api_changed(api);
-}
-
 void
 api_catalog_register(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	struct catalog_registration r;
+	struct buf steps;
 	struct err err;
+	bool again;
+	int rc;
 
 	if (decode_catalog_register(req->arena, req->body, &r, &err) != 0) {
 		reply_decode_failed(reply, &err);
 		return;
 	}
-	if (reply_wrong_dc(api, req, reply) || !external_writable(api, req, r.datacenter, reply))
+	if (reply_wrong_dc(api, req, reply) || !api_external_dc(api, r.datacenter, reply))
+		return;
+	if (external_done(req, reply, &again))
+		reply_true(reply);
+	if (!again)
 		return;
 	r.what.node.datacenter = api->options->datacenter;
-	reply_external(api, external_register(api->external, req->now, &r.what, &err), &err, reply);
+	buf_init(&steps, FSM_STEPS_BYTES_MAX);
+	rc = external_register(api->store, &r.what, &steps, &err);
+	api_external_write(api, req, &steps, rc, &err, reply);
+	buf_done(&steps);
 }
 
+/* The agent that carries this here may have registered a moment ago what is to go (RULES 11). True:
+ * its word is waited for. */
+static bool
+news_awaited(const struct api *api, const struct http_request *req, struct str node,
+    struct http_reply *reply)
+{
+	struct digest here;
+	int newer;
+
+	if (req->node.n == 0 || req->woken || req->answer != NULL)
+		return false;
+	if (store_digest_of(api->store, &req->asks.agent, &here)) {
+		newer = epoch_cmp(&here.epoch, &req->asks.epoch);
+		if (newer > 0 || (newer == 0 && here.number >= req->asks.number))
+			return false;
+	}
+	reply_true(reply);
+	reply->wait_until = req->now.mono + API_NEWS_MAX;
+	reply->reads[0] = (struct watch_key){ WATCH_NODE, node };
+	reply->reads[1] = (struct watch_key){ WATCH_NODE_CHECKS, node };
+	reply->read_count = 2;
+	return true;
+}
+
+/* A whole node that is no agent's: its sessions end with it. */
+static bool
+takes_sessions(const struct api *api, const struct external_deregister *d)
+{
+	const struct catalog_node *node = catalog_node_find(store_catalog(api->store), d->node);
+
+	return (node == NULL || !node->agent) && d->service_id.n == 0 && d->check_id.n == 0;
+}
+
+/* Run again while sessions of the node end: it is deregistered then. */
 void
 api_catalog_deregister(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	struct catalog_deregistration r;
+	struct buf steps;
 	struct err err;
+	bool again, done;
+	int rc;
 
 	if (decode_catalog_deregister(req->arena, req->body, &r, &err) != 0) {
 		reply_decode_failed(reply, &err);
 		return;
 	}
-	if (reply_wrong_dc(api, req, reply) || !external_writable(api, req, r.datacenter, reply))
+	if (reply_wrong_dc(api, req, reply) || !api_external_dc(api, r.datacenter, reply) ||
+	    news_awaited(api, req, r.what.node, reply))
 		return;
-	reply_external(
-	    api, external_deregister(api->external, req->now, &r.what, &err), &err, reply);
+	done = external_done(req, reply, &again);
+	if (done && takes_sessions(api, &r.what) && node_sessions_end(api, req, reply, r.what.node))
+		return;
+	if (done)
+		reply_true(reply);
+	if (!again)
+		return;
+	buf_init(&steps, FSM_STEPS_BYTES_MAX);
+	rc = external_deregister(api->store, &r.what, &steps, &err);
+	api_external_write(api, req, &steps, rc, &err, reply);
+	buf_done(&steps);
 }

@@ -74,27 +74,6 @@ api_health_checks(struct api *api, const struct http_request *req, struct http_r
 	selection_reads(api, req, reply, &sel);
 }
 
-/* One entry of health/service: checks of the node first, then those of the service. */
-static void
-health_entry(struct jw *w, const struct catalog_service *s)
-{
-	struct catalog_check *c = NULL;
-
-	jw_object(w);
-	jw_key(w, STR("Node"));
-	render_node(w, s->node);
-	jw_key(w, STR("Service"));
-	render_service(w, s);
-	jw_key(w, STR("Checks"));
-	jw_array(w);
-	while ((c = catalog_node_check_next(s->node, c)) != NULL)
-		render_check(w, c);
-	while ((c = catalog_service_check_next(s, c)) != NULL)
-		render_check(w, c);
-	jw_array_end(w);
-	jw_object_end(w);
-}
-
 /* ?passing, ?passing=1 …: only instances whose every check is passing. False with an error
  * reply for what is no boolean. */
 static bool
@@ -132,12 +111,13 @@ api_health_service(struct api *api, const struct http_request *req, struct http_
 		if ((!passing || s->health == CHECK_PASSING) &&
 		    selection_has_node(&sel, &s->node->info) &&
 		    selection_has_tags(&sel, &s->info) && filter_has_instance(filter, s))
-			health_entry(w, s);
+			render_health_entry(w, s);
 	jw_array_end(w);
 	if (!filter_done(filter, reply))
 		return;
 	reply_cached(api, req, reply);
 	reply_reads(api, req, reply, WATCH_SERVICE_HEALTH, name != NULL ? name->name : req->tail);
+	reply->lasting = answer_lasts(req, &sel, name);
 }
 
 void

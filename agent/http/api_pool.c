@@ -30,6 +30,20 @@ api_left(struct api *api, uint64_t ticket)
 }
 
 void
+api_reloaded(struct api *api, uint64_t ticket, struct str why)
+{
+	struct http_reply reply;
+	struct buf body;
+
+	buf_init(&body, ANSWER_BYTES_MAX);
+	reply_init(&reply, &body, false);
+	if (why.n > 0)
+		reply_error(&reply, 500, STR_FMT, STR_ARG(why));
+	api->ops.finish(api->ops.arg, ticket, &reply);
+	buf_done(&body);
+}
+
+void
 api_event(struct api *api, struct now now, const struct serf_event *e)
 {
 	const struct watch_key key = { WATCH_EVENTS, STR_NONE };

@@ -10,6 +10,8 @@
 void api_joined(struct api *, uint64_t ticket, unsigned joined, struct str why);
 /* api->ops.leave() is through. */
 void api_left(struct api *, uint64_t ticket);
+/* api->ops.reload() is through; `why` empty: all is taken over. */
+void api_reloaded(struct api *, uint64_t ticket, struct str why);
 
 /* POOL_EVENT; woken queries run when api->changed() says so, which is called if need be. */
 void api_event(struct api *, struct now, const struct serf_event *);

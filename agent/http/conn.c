@@ -4,7 +4,8 @@
  *
  * Input is data[at, n): the request in hand comes first, what follows it is pipelined. `data` is
  * either borrowed for this turn or `in`, which the connection owns. Output is `out` and then
- * `body`; the latter is borrowed for this turn, or points into `blob`.
+ * `body`; the latter is borrowed for this turn, or points into `blob`, or into the stream's piece.
+ * A stream's next piece is fetched when a turn ends and all before it is sent: one in a turn.
  */
 #include "agent/http/conn_private.h"
 
@@ -32,6 +33,13 @@ const struct http_limits http_limits_default = {
 
 enum conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_READY, CONN_CLOSING };
 
+struct conn_stream {
+	struct http_stream *source; /* owned; NULL: the last piece has been fetched */
+	struct buf piece;
+	bool chunked;
+	bool quiet; /* a live one that had nothing when it was asked last */
+};
+
 struct http_conn {
 	struct http_work *work;
 	const char *data;
@@ -40,12 +48,13 @@ struct http_conn {
 	size_t out_sent;
 	struct str body;
 	struct blob *blob;
-	size_t scanned;        /* HEAD: how far its end was looked for */
-	size_t head_n, body_n; /* READY: where the parts of the request end; body decoded */
-	size_t body_max;       /* BODY: what this request may send */
-	struct chunks *chunks; /* owned; only while a chunked body arrives */
-	nsec since;            /* the state's clock */
-	nsec progress;         /* when output last began or moved */
+	size_t scanned;             /* HEAD: how far its end was looked for */
+	size_t head_n, body_n;      /* READY: where the parts of the request end; body decoded */
+	size_t body_max;            /* BODY: what this request may send */
+	struct chunks *chunks;      /* owned; only while a chunked body arrives */
+	struct conn_stream *stream; /* owned; only while a body goes out in pieces */
+	nsec since;                 /* the state's clock */
+	nsec progress;              /* when output last began or moved */
 	struct addr peer;
 	uint8_t state;
 	bool owned; /* data is in.p */
@@ -101,12 +110,25 @@ work_release(struct http_conn *c)
 		c->work->owner = NULL;
 }
 
+static void
+stream_free(struct http_conn *c)
+{
+	if (c->stream == NULL)
+		return;
+	if (c->stream->source != NULL)
+		c->stream->source->free(c->stream->source);
+	buf_done(&c->stream->piece);
+	free(c->stream);
+	c->stream = NULL;
+}
+
 void
 http_conn_free(struct http_conn *c)
 {
 	if (c == NULL)
 		return;
 	work_release(c);
+	stream_free(c);
 	buf_done(&c->in);
 	buf_done(&c->out);
 	blob_unref(c->blob);
@@ -117,7 +139,15 @@ http_conn_free(struct http_conn *c)
 static bool
 output_pending(const struct http_conn *c)
 {
-	return c->out.n > c->out_sent || c->body.n > 0;
+	return c->out.n > c->out_sent || c->body.n > 0 || c->stream != NULL;
+}
+
+/* All is sent, and there will be more some day. */
+static bool
+stream_quiet(const struct http_conn *c)
+{
+	return c->stream != NULL && c->stream->quiet && c->out.n == c->out_sent &&
+	       c->body.n == 0;
 }
 
 static size_t
@@ -257,6 +287,55 @@ http_conn_stop(struct http_conn *c)
 		c->state = CONN_CLOSING;
 }
 
+/* Streams. */
+
+#define CHUNK_HEAD "00000000\r\n" /* the size is filled in behind */
+
+static void
+stream_begin(struct http_conn *c, struct http_stream *source, bool chunked)
+{
+	c->stream = mem_new(struct conn_stream);
+	c->stream->source = source;
+	c->stream->chunked = chunked;
+	buf_init(&c->stream->piece, HTTP_STREAM_PIECE_MAX);
+}
+
+/* The next piece becomes the body. */
+static void
+stream_go_on(struct http_conn *c)
+{
+	struct conn_stream *s = c->stream;
+	char size[9];
+	size_t empty;
+	bool more;
+
+	buf_clear(&s->piece);
+	if (s->chunked)
+		buf_add(&s->piece, STR(CHUNK_HEAD));
+	empty = s->piece.n;
+	more = s->source->next(s->source, HTTP_STREAM_WANT, &s->piece) &&
+	       !(s->source->live && c->stop);
+	s->quiet = more && s->source->live && s->piece.n == empty;
+	if (s->quiet)
+		return; /* an empty chunk would be the end */
+	if (s->chunked && !s->piece.full) {
+		snprintf(size, sizeof size, "%08zx", s->piece.n - (sizeof CHUNK_HEAD - 1));
+		memcpy(s->piece.p, size, sizeof size - 1);
+		if (s->piece.n == empty) /* nothing but the end */
+			buf_clear(&s->piece);
+		buf_add(&s->piece,
+		    more              ? STR("\r\n")
+		    : s->piece.n == 0 ? STR("0\r\n\r\n")
+				      : STR("\r\n0\r\n\r\n"));
+	}
+	if (!more) {
+		s->source->free(s->source);
+		s->source = NULL;
+	}
+	c->body = buf_str(&s->piece);
+	c->dead = c->dead || s->piece.full;
+}
+
 void
 http_conn_reply(
     struct http_conn *c, struct now now, const struct http_reply *rp, struct blob *shared)
@@ -269,10 +348,12 @@ http_conn_reply(
 		.reply = rp,
 		.request = rq,
 		.http10 = rq->version_minor == 0,
-		.close = !rq->keep_alive || c->stop,
+		.close =
+		    !rq->keep_alive || c->stop || (rp->stream != NULL && rq->version_minor == 0),
+		.stream = rp->stream != NULL,
 		.length = body.n,
 	};
-	struct str text = body;
+	struct str text = rp->stream != NULL ? STR_NONE : body;
 
 	assert(c->state == CONN_READY && c->work->owner == c && c->body.n == 0);
 	output_begins(c, now);
@@ -286,6 +367,10 @@ http_conn_reply(
 		c->body = text;
 		c->blob = shared == NULL ? NULL : blob_ref(shared);
 	}
+	if (rp->stream != NULL && rq->method != HTTP_HEAD)
+		stream_begin(c, rp->stream, !a.http10);
+	else if (rp->stream != NULL)
+		rp->stream->free(rp->stream);
 	work_release(c);
 	input_drop(c, c->head_n + c->body_n);
 	c->state = c->n > c->at ? CONN_HEAD : CONN_IDLE;
@@ -424,7 +509,11 @@ request_deliver(struct http_conn *c, struct now now)
 	rq->peer = c->peer;
 	rq->now = now;
 	rq->route = NULL;
-	rq->tail = STR_NONE;
+	rq->tail = rq->node = STR_NONE;
+	rq->asks = rq->sees = (struct http_position){ 0 };
+	rq->answer = NULL;
+	rq->keep = (struct http_keep){ 0 };
+	rq->woken = false;
 	if (request_params_read(rq))
 		return rq;
 	conn_fail(c, now, 400, "Bad Request: too many query parameters");
@@ -436,7 +525,10 @@ http_conn_request(struct http_conn *c, struct now now)
 {
 	bool more = true;
 
-	if (c->dead || c->body.n > 0 || c->out.n - c->out_sent > OUT_PENDING_MAX)
+	if (stream_quiet(c))
+		c->progress = now.mono; /* what comes next has not been waited for yet */
+	if (c->dead || c->body.n > 0 || c->stream != NULL ||
+	    c->out.n - c->out_sent > OUT_PENDING_MAX)
 		return NULL;
 	while (more) {
 		switch ((enum conn_state)c->state) {
@@ -487,14 +579,16 @@ http_conn_sent(struct http_conn *c, struct now now, size_t bytes)
 	c->out_sent += head;
 	if (bytes > head)
 		c->body = str_skip(c->body, bytes - head);
-	if (output_pending(c))
+	if (c->out.n > c->out_sent || c->body.n > 0)
 		return;
 	buf_clear(&c->out);
 	c->out_sent = 0;
 	c->body = STR_NONE;
 	blob_unref(c->blob);
 	c->blob = NULL;
-	if (c->state == CONN_CLOSING || c->state == CONN_HEAD)
+	if (c->stream != NULL && c->stream->source == NULL)
+		stream_free(c);
+	if (c->stream == NULL && (c->state == CONN_CLOSING || c->state == CONN_HEAD))
 		c->since = now.mono; /* the client could not go on before */
 }
 
@@ -511,7 +605,9 @@ http_conn_settle(struct http_conn *c)
 		c->n = c->in.n;
 		c->at = 0;
 	}
-	if (c->body.n > 0 && c->blob == NULL) {
+	if (c->stream != NULL && c->body.n == 0 && c->out.n == c->out_sent && !c->dead)
+		stream_go_on(c);
+	if (c->body.n > 0 && c->blob == NULL && c->stream == NULL) {
 		c->blob = blob_new(c->body);
 		c->body = blob_str(c->blob);
 	}
@@ -526,6 +622,8 @@ http_conn_deadline(const struct http_conn *c)
 {
 	const struct http_limits *l = &c->work->limits;
 
+	if (stream_quiet(c))
+		return NSEC_NEVER;
 	if (output_pending(c))
 		return c->progress + l->write_time;
 	switch ((enum conn_state)c->state) {
@@ -563,7 +661,7 @@ http_conn_half_closed(const struct http_conn *c)
 bool
 http_conn_closed(const struct http_conn *c)
 {
-	if (c->dead)
+	if (c->dead || (c->eof && c->stream != NULL && c->stream->quiet))
 		return true;
 	return c->state == CONN_CLOSING && !output_pending(c) && (!c->linger || c->eof);
 }
@@ -574,5 +672,6 @@ http_conn_memory(const struct http_conn *c)
 	size_t shared = c->blob == NULL ? 0 : (c->blob->n + sizeof *c->blob) / c->blob->refs;
 
 	return sizeof *c + c->in.room + c->out.room + shared +
-	       (c->chunks == NULL ? 0 : sizeof *c->chunks);
+	       (c->chunks == NULL ? 0 : sizeof *c->chunks) +
+	       (c->stream == NULL ? 0 : sizeof *c->stream + c->stream->piece.room);
 }

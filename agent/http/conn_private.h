@@ -53,6 +53,7 @@ struct http_answer { /* what the head of a reply is made from */
 	const struct http_reply *reply;      /* for further headers; may be NULL */
 	const struct http_request *request;  /* NULL: none was understood */
 	bool http10, close;
+	bool stream; /* the length is not known */
 	size_t length;
 };
 void http_head_write(struct http_work *, struct now, const struct http_answer *, struct buf *out);

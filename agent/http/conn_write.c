@@ -89,7 +89,11 @@ reply_headers(const struct http_answer *a, struct buf *out)
 		buf_add(out, request_consistency(a->request));
 		buf_add(out, STR("\r\nX-Consul-Index: "));
 		buf_add_u64(out, rp->index == 0 ? 1 : rp->index); /* 0 makes watchers spin */
-		buf_add(out, STR("\r\nX-Consul-KnownLeader: true\r\nX-Consul-LastContact: 0\r\n"));
+		buf_add(out, STR("\r\nX-Consul-KnownLeader: "));
+		buf_add(out, rp->leaderless ? STR("false") : STR("true"));
+		buf_add(out, STR("\r\nX-Consul-LastContact: "));
+		buf_add_u64(out, rp->contact_ms);
+		buf_add(out, STR("\r\n"));
 	}
 	for (size_t i = 0; i < rp->extra_count; i++) {
 		value_add(out, rp->extra[i].name);
@@ -124,6 +128,11 @@ http_head_write(struct http_work *w, struct now now, const struct http_answer *a
 		buf_add(out, STR("Connection: keep-alive\r\n"));
 	buf_add(out, STR("Date: "));
 	buf_add(out, date_text(w, now));
+	if (a->stream) {
+		buf_add(out,
+		    a->http10 ? STR("\r\n\r\n") : STR("\r\nTransfer-Encoding: chunked\r\n\r\n"));
+		return;
+	}
 	buf_add(out, STR("\r\nContent-Length: "));
 	buf_add_u64(out, a->length);
 	buf_add(out, STR("\r\n\r\n"));

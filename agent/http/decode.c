@@ -146,16 +146,12 @@ decode_service(
 	struct decoder d = { arena, err };
 	struct service_body b;
 	struct check_def *all;
-	json_t *v = NULL;
 	size_t count = 0;
 	int rc;
 
 	memset(&b, 0, sizeof b);
 	b.info.weight_passing = b.info.weight_warning = 1;
-	rc = decode_body(body, &v, err);
-	if (rc == 0)
-		rc = decode_object(&d, v, "service", service_fields, &b);
-	json_decref(v);
+	rc = decode_whole(arena, body, "service", service_fields, &b, err);
 	if (rc != 0)
 		return rc;
 	all = arena_array(arena, struct check_def, b.check_count + 1);
@@ -172,16 +168,11 @@ decode_service(
 int
 decode_check(struct arena *arena, struct str body, struct check_def *out, struct err *err)
 {
-	struct decoder d = { arena, err };
 	struct check_def c;
-	json_t *v = NULL;
 	int rc;
 
 	memset(&c, 0, sizeof c);
-	rc = decode_body(body, &v, err);
-	if (rc == 0)
-		rc = decode_object(&d, v, "check", check_fields, &c);
-	json_decref(v);
+	rc = decode_whole(arena, body, "check", check_fields, &c, err);
 	if (rc != 0)
 		return rc;
 	if (c.id.n == 0)
@@ -199,14 +190,9 @@ static const struct field check_update_fields[] = {
 int
 decode_check_update(struct arena *arena, struct str body, struct check_update *out, struct err *err)
 {
-	struct decoder d = { arena, err };
 	struct check_update u = { STR_NONE, STR_NONE };
-	json_t *v = NULL;
-	int rc = decode_body(body, &v, err);
+	int rc = decode_whole(arena, body, "update", check_update_fields, &u, err);
 
-	if (rc == 0)
-		rc = decode_object(&d, v, "update", check_update_fields, &u);
-	json_decref(v);
 	if (rc == 0)
 		*out = u;
 	return rc;
@@ -223,12 +209,5 @@ static const struct field key_fields[] = {
 int
 decode_key(struct arena *arena, struct str body, struct str *out, struct err *err)
 {
-	struct decoder d = { arena, err };
-	json_t *v = NULL;
-	int rc = decode_body(body, &v, err);
-
-	if (rc == 0)
-		rc = decode_object(&d, v, "keyring", key_fields, out);
-	json_decref(v);
-	return rc;
+	return decode_whole(arena, body, "keyring", key_fields, out, err);
 }

@@ -160,45 +160,67 @@ read_definition(struct decoder *d, const json_t *v, const struct field *f, char 
 
 /* Nodes, services, checks. */
 
-static const struct field health_check_fields[] = {
-	FIELD("Node", read_str, struct check_info, node),
-	FIELD("CheckID", read_str, struct check_info, id),
-	FIELD("Name", read_str, struct check_info, name),
-	FIELD("Status", read_str, struct check_info, status),
-	FIELD("Notes", read_str, struct check_info, notes),
-	FIELD("Output", read_str, struct check_info, output),
-	FIELD("ServiceID", read_str, struct check_info, service_id),
-	FIELD("ServiceName", read_str, struct check_info, service_name),
-	FIELD_LIST("ServiceTags", read_strs, struct check_info, service_tags, service_tag_count),
-	FIELD("Type", read_str, struct check_info, type),
-	FIELD("Interval", read_str, struct check_info, interval),
-	FIELD("Timeout", read_str, struct check_info, timeout),
-	FIELD("Definition", read_definition, struct check_info, definition_json),
-	FIELD_UNUSED("ExposedPort"),
-	FIELD_UNUSED("CreateIndex"),
-	FIELD_UNUSED("ModifyIndex"),
+#define HEALTH_CHECK_FIELDS                                                                    \
+	FIELD("Node", read_str, struct check_info, node),                                      \
+	    FIELD("CheckID", read_str, struct check_info, id),                                 \
+	    FIELD("Name", read_str, struct check_info, name),                                  \
+	    FIELD("Status", read_str, struct check_info, status),                              \
+	    FIELD("Notes", read_str, struct check_info, notes),                                \
+	    FIELD("Output", read_str, struct check_info, output),                              \
+	    FIELD("ServiceID", read_str, struct check_info, service_id),                       \
+	    FIELD("ServiceName", read_str, struct check_info, service_name),                   \
+	    FIELD_LIST(                                                                        \
+		"ServiceTags", read_strs, struct check_info, service_tags, service_tag_count), \
+	    FIELD("Type", read_str, struct check_info, type),                                  \
+	    FIELD("Interval", read_str, struct check_info, interval),                          \
+	    FIELD("Timeout", read_str, struct check_info, timeout),                            \
+	    FIELD("Definition", read_definition, struct check_info, definition_json),          \
+	    FIELD_UNUSED("ExposedPort"), FIELD_UNUSED("CreateIndex"), FIELD_UNUSED("ModifyIndex")
+
+#define NODE_SERVICE_FIELDS                                                                      \
+	FIELD("Kind", read_str, struct service_info, kind),                                      \
+	    FIELD("ID", read_str, struct service_info, id),                                      \
+	    FIELD("Service", read_str, struct service_info, name),                               \
+	    FIELD_LIST_SET("Tags", read_strs, struct service_info, tags, tag_count, tags_set),   \
+	    FIELD("Address", read_str, struct service_info, address),                            \
+	    FIELD_LIST_SET("TaggedAddresses", read_tagged, struct service_info, tagged,          \
+		tagged_count, tagged_set),                                                       \
+	    FIELD_LIST_SET("Meta", read_pairs, struct service_info, meta, meta_count, meta_set), \
+	    FIELD("Port", read_i32, struct service_info, port), FIELD_UNUSED("SocketPath"),      \
+	    FIELD("Weights", read_weights, struct service_info, weight_passing),                 \
+	    FIELD("EnableTagOverride", read_bool, struct service_info, enable_tag_override),     \
+	    FIELD("Proxy", read_raw, struct service_info, proxy_json),                           \
+	    FIELD("Connect", read_raw, struct service_info, connect_json),                       \
+	    FIELD_UNUSED("CreateIndex"), FIELD_UNUSED("ModifyIndex")
+
+static const struct field health_check_fields[] = { HEALTH_CHECK_FIELDS, FIELDS_END };
+static const struct field node_service_fields[] = { NODE_SERVICE_FIELDS, FIELDS_END };
+
+/* Transactions take what the Go client's own structures hold. */
+static const struct field txn_check_fields[] = {
+	HEALTH_CHECK_FIELDS,
+	FIELD_UNUSED("Namespace"),
+	FIELDS_END,
+};
+static const struct field txn_service_fields[] = {
+	NODE_SERVICE_FIELDS,
+	FIELD_UNUSED("ContentHash"),
+	FIELD_UNUSED("Datacenter"),
+	FIELD_UNUSED("Namespace"),
 	FIELDS_END,
 };
 
-static const struct field node_service_fields[] = {
-	FIELD("Kind", read_str, struct service_info, kind),
-	FIELD("ID", read_str, struct service_info, id),
-	FIELD("Service", read_str, struct service_info, name),
-	FIELD_LIST_SET("Tags", read_strs, struct service_info, tags, tag_count, tags_set),
-	FIELD("Address", read_str, struct service_info, address),
-	FIELD_LIST_SET(
-	    "TaggedAddresses", read_tagged, struct service_info, tagged, tagged_count, tagged_set),
-	FIELD_LIST_SET("Meta", read_pairs, struct service_info, meta, meta_count, meta_set),
-	FIELD("Port", read_i32, struct service_info, port),
-	FIELD_UNUSED("SocketPath"),
-	FIELD("Weights", read_weights, struct service_info, weight_passing),
-	FIELD("EnableTagOverride", read_bool, struct service_info, enable_tag_override),
-	FIELD("Proxy", read_raw, struct service_info, proxy_json),
-	FIELD("Connect", read_raw, struct service_info, connect_json),
-	FIELD_UNUSED("CreateIndex"),
-	FIELD_UNUSED("ModifyIndex"),
-	FIELDS_END,
-};
+int
+decode_txn_check(struct decoder *d, const json_t *v, struct check_info *out)
+{
+	return decode_object(d, v, "Check", txn_check_fields, out);
+}
+
+int
+decode_txn_service(struct decoder *d, const json_t *v, struct service_info *out)
+{
+	return decode_object(d, v, "Service", txn_service_fields, out);
+}
 
 struct register_body {
 	struct str datacenter;
@@ -274,14 +296,10 @@ decode_catalog_register(
 	struct decoder d = { arena, err };
 	struct register_body b;
 	struct check_info *all;
-	json_t *v = NULL;
 	int rc;
 
 	memset(&b, 0, sizeof b);
-	rc = decode_body(body, &v, err);
-	if (rc == 0)
-		rc = decode_object(&d, v, "registration", register_fields, &b);
-	json_decref(v);
+	rc = decode_whole(arena, body, "registration", register_fields, &b, err);
 	if (rc != 0)
 		return rc;
 	if (b.has_check) { /* as Consul does: the single one joins the list at its end */
@@ -311,17 +329,77 @@ int
 decode_catalog_deregister(
     struct arena *arena, struct str body, struct catalog_deregistration *out, struct err *err)
 {
-	struct decoder d = { arena, err };
 	struct catalog_deregistration r;
-	json_t *v = NULL;
 	int rc;
 
 	memset(&r, 0, sizeof r);
-	rc = decode_body(body, &v, err);
-	if (rc == 0)
-		rc = decode_object(&d, v, "deregistration", deregister_fields, &r);
-	json_decref(v);
+	rc = decode_whole(arena, body, "deregistration", deregister_fields, &r, err);
 	if (rc == 0)
 		*out = r;
+	return rc;
+}
+
+/* Coordinates. */
+
+static int
+read_seconds(struct decoder *d, const json_t *v, const struct field *f, char *at)
+{
+	if (!json_is_number(v))
+		return decode_mismatch(d, v, f->name, "float64");
+	*(double *)(void *)at = json_number_value(v);
+	return 0;
+}
+
+static int
+read_vec(struct decoder *d, const json_t *v, const struct field *f, char *at)
+{
+	double *vec = (double *)(void *)at;
+	json_t *element;
+	size_t i;
+
+	if (!json_is_array(v))
+		return decode_mismatch(d, v, f->name, "[]float64");
+	json_array_foreach ((json_t *)(uintptr_t)v, i, element)
+		if (!json_is_number(element))
+			return decode_mismatch(d, element, f->name, "float64");
+		else if (i < COORDINATE_DIMENSIONS)
+			vec[i] = json_number_value(element);
+	*field_count(f, at) = json_array_size(v);
+	return 0;
+}
+
+static const struct field coord_fields[] = {
+	FIELD_LIST("Vec", read_vec, struct coordinate_update, at.vec, dimensions),
+	FIELD("Error", read_seconds, struct coordinate_update, at.error),
+	FIELD("Adjustment", read_seconds, struct coordinate_update, at.adjustment),
+	FIELD("Height", read_seconds, struct coordinate_update, at.height),
+	FIELDS_END,
+};
+
+static int
+read_coord(struct decoder *d, const json_t *v, const struct field *f, char *at)
+{
+	return decode_object(d, v, f->name, coord_fields, at);
+}
+
+static const struct field coordinate_fields[] = {
+	FIELD("Datacenter", read_str, struct coordinate_update, datacenter),
+	FIELD("Node", read_str, struct coordinate_update, node),
+	FIELD("Segment", read_str, struct coordinate_update, segment),
+	{ "Coord", read_coord, 0, FIELD_NO_OFFSET, FIELD_NO_OFFSET },
+	FIELD_UNUSED("Partition"),
+	FIELD_UNUSED("Token"),
+	FIELDS_END,
+};
+
+int
+decode_coordinate(
+    struct arena *arena, struct str body, struct coordinate_update *out, struct err *err)
+{
+	struct coordinate_update u = { .dimensions = 0 };
+	int rc = decode_whole(arena, body, "coordinate", coordinate_fields, &u, err);
+
+	if (rc == 0)
+		*out = u;
 	return rc;
 }

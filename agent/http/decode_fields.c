@@ -94,6 +94,20 @@ decode_body(struct str body, json_t **out, struct err *err)
 }
 
 int
+decode_whole(struct arena *arena, struct str body, const char *name, const struct field *table,
+    void *object, struct err *err)
+{
+	struct decoder d = { arena, err };
+	json_t *v = NULL;
+	int rc = decode_body(body, &v, err);
+
+	if (rc == 0)
+		rc = decode_object(&d, v, name, table, object);
+	json_decref(v);
+	return rc;
+}
+
+int
 decode_str(struct decoder *d, const json_t *v, struct str *out)
 {
 	struct str s = json_text(v);
@@ -131,6 +145,17 @@ read_i64(struct decoder *d, const json_t *v, const struct field *f, char *at)
 	if (!json_is_integer(v))
 		return decode_mismatch(d, v, f->name, "int");
 	*(int64_t *)(void *)at = json_integer_value(v);
+	return 0;
+}
+
+int
+read_u64(struct decoder *d, const json_t *v, const struct field *f, char *at)
+{
+	uint64_t n;
+
+	if (!json_u64(v, &n))
+		return decode_mismatch(d, v, f->name, "uint64");
+	*(uint64_t *)(void *)at = n;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* agent/http/decode_fields.h -- JSON objects against tables of members, Go's way.
  *
  * A table has a row per member: its name, the reader of its type, and where the value goes. Rows
- * may share a place (two spellings of one name). Used by decode.c and decode_catalog.c only.
+ * may share a place (two spellings of one name). Used by decode*.c only.
  */
 #ifndef AGENT_HTTP_DECODE_FIELDS_H
 #define AGENT_HTTP_DECODE_FIELDS_H
@@ -55,6 +55,9 @@ struct field {
 
 /* The first value of a body, parsed; the caller ends it with json_decref(). */
 int decode_body(struct str body, json_t **out, struct err *);
+/* A whole body that is one object, named for errors. What went wrong may be half in `object`. */
+int decode_whole(struct arena *, struct str body, const char *name, const struct field *,
+    void *object, struct err *);
 
 /* Fills `object` from an object or null; `name` is the member that holds it, for errors. */
 int decode_object(
@@ -67,7 +70,13 @@ int decode_full(struct decoder *);
 int decode_str(struct decoder *, const json_t *, struct str *out);
 size_t *field_count(const struct field *, char *at);
 
-field_reader read_str, read_bool, read_i64, read_i32;
+/* decode_catalog.c: as a transaction holds them. */
+struct check_info;
+struct service_info;
+int decode_txn_check(struct decoder *, const json_t *, struct check_info *);
+int decode_txn_service(struct decoder *, const json_t *, struct service_info *);
+
+field_reader read_str, read_bool, read_i64, read_i32, read_u64;
 field_reader read_span;    /* nsec: text, or a number of nanoseconds */
 field_reader read_strs;    /* struct str * */
 field_reader read_pairs;   /* struct pair *: an object of strings, sorted by key */

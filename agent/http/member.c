@@ -138,7 +138,7 @@ render_stats_serf(struct jw *w, const struct api *api)
 }
 
 void
-render_stats_muster(struct jw *w, const struct api *api)
+render_stats_muster(struct jw *w, const struct api *api, const struct cluster_status *status)
 {
 	struct pool_stats stats = { 0 };
 
@@ -146,7 +146,8 @@ render_stats_muster(struct jw *w, const struct api *api)
 		stats = pool_stats(api->pool);
 		stat_number(w, "conflicts", stats.conflicts);
 	}
-	stat_flag(w, "ready", api->ready);
+	stat_flag(w, "ready", api->ready && status->in_step);
+	stat_number(w, "waiting_queries", watch_waiter_count(store_watches(api->store)));
 	if (api->pool != NULL) {
 		stat_number(w, "refused_members", stats.refused_members);
 		stat_number(w, "renamed", stats.renamed);

@@ -9,7 +9,7 @@ void render_member(struct jw *, struct arena *, const struct pool_member *);
 void render_member_self(struct jw *, const struct api *, struct arena *);
 /* Of Stats in agent/self, the members of its sections "serf_lan" and "muster". */
 void render_stats_serf(struct jw *, const struct api *);
-void render_stats_muster(struct jw *, const struct api *);
+void render_stats_muster(struct jw *, const struct api *, const struct cluster_status *);
 
 /* Below Stats everything is a string. */
 void stat_number(struct jw *, const char *key, uint64_t);

@@ -1,63 +1,17 @@
 /* agent/http/near.c -- ?near=: lists in order of the estimated round-trip time from a node.
  *
- * As Consul: what has no coordinate comes last, equals stay in the catalog's order. Beyond it:
- * the node's own entries always come first, also when nobody has a coordinate.
+ * As Consul: what has no coordinate comes last, equals stay in the catalog's order (nearness.h).
  */
 #include <stdlib.h>
 
-#include "agent/coordinate_publish.h"
 #include "agent/http/api.h"
+#include "agent/nearness.h"
 
 struct near_entry { /* of what is sorted */
 	nsec distance;
 	size_t place; /* in the catalog's order */
 	const void *item;
 };
-
-struct near_from {
-	const struct catalog_node *node; /* NULL: there is no such node */
-	bool known;
-	struct serf_coordinate at;
-};
-
-bool
-near_coordinate(const struct catalog_node *node, struct serf_coordinate *out)
-{
-	struct coordinate_info info;
-	struct serf_coordinate c;
-
-	if (!catalog_node_coordinate(node, &info))
-		return false;
-	c = coordinate_of_info(&info);
-	if (!coordinate_valid(&c))
-		return false;
-	*out = c;
-	return true;
-}
-
-static struct near_from
-from_of(const struct api *api, struct str name)
-{
-	const struct catalog *catalog = store_catalog(api->store);
-	struct near_from from = { .node = catalog_node_find(catalog, name) };
-
-	if (from.node == NULL)
-		from.node = catalog_node_find_nocase(catalog, name);
-	from.known = from.node != NULL && near_coordinate(from.node, &from.at);
-	return from;
-}
-
-static nsec
-distance_to(const struct near_from *from, const struct catalog_node *node)
-{
-	struct serf_coordinate at;
-
-	if (node == from->node)
-		return -1;
-	if (!from->known || !near_coordinate(node, &at))
-		return NSEC_NEVER;
-	return coordinate_distance(&from->at, &at);
-}
 
 static int
 entry_order(const void *a, const void *b)
@@ -101,7 +55,7 @@ selection_sort_nodes(const struct api *api, const struct http_request *req, stru
     struct http_reply *reply)
 {
 	const struct catalog *catalog = store_catalog(api->store);
-	struct near_from from;
+	struct nearness from;
 	struct near_entry *entries;
 	struct catalog_node *n = NULL;
 	size_t count = 0;
@@ -111,9 +65,9 @@ selection_sort_nodes(const struct api *api, const struct http_request *req, stru
 	entries = entries_new(req, catalog_counts(catalog).nodes, reply);
 	if (entries == NULL)
 		return false;
-	from = from_of(api, sel->near);
+	from = nearness_from(store_catalog(api->store), sel->near);
 	while ((n = catalog_node_next(catalog, n)) != NULL) {
-		entries[count] = (struct near_entry){ distance_to(&from, n), count, n };
+		entries[count] = (struct near_entry){ nearness_to(&from, n), count, n };
 		count++;
 	}
 	entries_sort(sel, entries, count);
@@ -124,7 +78,7 @@ bool
 selection_sort_instances(const struct api *api, const struct http_request *req,
     struct selection *sel, const struct catalog_name *name, struct http_reply *reply)
 {
-	struct near_from from;
+	struct nearness from;
 	struct near_entry *entries;
 	struct catalog_service *s = NULL;
 	size_t count = 0;
@@ -134,9 +88,9 @@ selection_sort_instances(const struct api *api, const struct http_request *req,
 	entries = entries_new(req, name->count, reply);
 	if (entries == NULL)
 		return false;
-	from = from_of(api, sel->near);
+	from = nearness_from(store_catalog(api->store), sel->near);
 	while ((s = catalog_instance_next(name, s)) != NULL) {
-		entries[count] = (struct near_entry){ distance_to(&from, s->node), count, s };
+		entries[count] = (struct near_entry){ nearness_to(&from, s->node), count, s };
 		count++;
 	}
 	entries_sort(sel, entries, count);

@@ -124,8 +124,8 @@ render_instance(struct jw *w, const struct catalog_service *s)
 	jw_object_end(w);
 }
 
-void
-render_service(struct jw *w, const struct catalog_service *s)
+static void
+render_service_with(struct jw *w, const struct catalog_service *s, bool null_tags)
 {
 	const struct service_info *i = &s->info;
 
@@ -134,7 +134,10 @@ render_service(struct jw *w, const struct catalog_service *s)
 		jw_kstr(w, "Kind", i->kind);
 	jw_kstr(w, "ID", i->id);
 	jw_kstr(w, "Service", i->name);
-	render_strs(w, "Tags", i->tags, i->tag_count);
+	if (null_tags)
+		jw_knull(w, "Tags");
+	else
+		render_strs(w, "Tags", i->tags, i->tag_count);
 	jw_kstr(w, "Address", i->address);
 	render_tagged(w, "TaggedAddresses", i);
 	render_pairs(w, "Meta", i->meta, i->meta_count, EMPTY_NULL);
@@ -146,6 +149,18 @@ render_service(struct jw *w, const struct catalog_service *s)
 	render_raw(w, "Connect", i->connect_json, no_object);
 	render_indexes(w, s->create_index, s->modify_index);
 	jw_object_end(w);
+}
+
+void
+render_service(struct jw *w, const struct catalog_service *s)
+{
+	render_service_with(w, s, false);
+}
+
+void
+render_txn_service(struct jw *w, const struct catalog_service *s)
+{
+	render_service_with(w, s, !s->info.tags_set);
 }
 
 /* Name and tags of the service are those it has now, when it is there. */
@@ -172,6 +187,27 @@ render_check(struct jw *w, const struct catalog_check *c)
 	jw_ku64(w, "ExposedPort", 0);
 	render_raw(w, "Definition", i->definition_json, no_object);
 	render_indexes(w, c->create_index, c->modify_index);
+	jw_object_end(w);
+}
+
+/* One entry of health/service: checks of the node first, then those of the service. */
+void
+render_health_entry(struct jw *w, const struct catalog_service *s)
+{
+	struct catalog_check *c = NULL;
+
+	jw_object(w);
+	jw_key(w, STR("Node"));
+	render_node(w, s->node);
+	jw_key(w, STR("Service"));
+	render_service(w, s);
+	jw_key(w, STR("Checks"));
+	jw_array(w);
+	while ((c = catalog_node_check_next(s->node, c)) != NULL)
+		render_check(w, c);
+	while ((c = catalog_service_check_next(s, c)) != NULL)
+		render_check(w, c);
+	jw_array_end(w);
 	jw_object_end(w);
 }
 

@@ -17,8 +17,12 @@ void render_node(struct jw *, const struct catalog_node *);
 void render_instance(struct jw *, const struct catalog_service *);
 /* Service of catalog/node, catalog/node-services, health/service. */
 void render_service(struct jw *, const struct catalog_service *);
+/* Service of txn: tags that were not given are null. */
+void render_txn_service(struct jw *, const struct catalog_service *);
 /* One entry of health/node, health/checks, health/state. */
 void render_check(struct jw *, const struct catalog_check *);
+/* One entry of health/service, and of what a prepared query finds. */
+void render_health_entry(struct jw *, const struct catalog_service *);
 
 /* Of the agent's own: agent/services (hash empty), agent/service/ID. */
 void render_agent_service(

@@ -10,6 +10,28 @@
 #include <stdio.h>
 
 struct str
+http_method_text(enum http_method method)
+{
+	switch (method) {
+	case HTTP_GET:
+		return STR("GET");
+	case HTTP_PUT:
+		return STR("PUT");
+	case HTTP_POST:
+		return STR("POST");
+	case HTTP_DELETE:
+		return STR("DELETE");
+	case HTTP_HEAD:
+		return STR("HEAD");
+	case HTTP_OPTIONS:
+		return STR("OPTIONS");
+	case HTTP_OTHER:
+		break;
+	}
+	return STR_NONE;
+}
+
+struct str
 request_header(const struct http_request *rq, struct str name)
 {
 	for (size_t i = 0; i < rq->header_count; i++)
@@ -55,6 +77,22 @@ request_consistency(const struct http_request *rq)
 	if (request_has(rq, STR("consistent")))
 		return STR("consistent");
 	return request_has(rq, STR("stale")) ? STR("stale") : STR("leader");
+}
+
+struct str
+request_asker(const struct http_request *rq)
+{
+	struct str named = request_header(rq, STR("X-Forwarded-For"));
+	struct addr a = rq->peer, said;
+	char text[ADDR_TEXT_MAX];
+
+	if (rq->node.n > 0)
+		named = request_param(rq, STR(HTTP_ASKER_PARAM));
+	if (addr_parse_ip(str_trim(str_cut(&named, ',')), &said))
+		a = said;
+	if (a.family != ADDR_V4 && a.family != ADDR_V6)
+		return STR_NONE;
+	return arena_dup(rq->arena, str_of(addr_format_ip(&a, text)));
 }
 
 static int
@@ -153,11 +191,15 @@ reply_error(struct http_reply *rp, int status, const char *fmt, ...)
 	char *p;
 	int n;
 
+	if (rp->stream != NULL)
+		rp->stream->free(rp->stream);
+	rp->stream = NULL;
 	buf_clear(rp->body);
 	jw_init(&rp->json, rp->body, rp->json.pretty);
 	rp->status = status;
 	rp->content_type = "text/plain; charset=utf-8";
-	rp->indexed = rp->hash_blocking = false;
+	rp->indexed = rp->hash_blocking = rp->lasting = false;
+	rp->shared = NULL;
 	rp->later = 0;
 	rp->read_count = 0;
 	va_start(ap, fmt);

@@ -184,3 +184,15 @@ router_find(const struct route *table, struct http_request *rq, struct str *out)
 	*out = methods_allowed(m.row, rq->arena);
 	return rq->method == HTTP_OPTIONS ? ROUTED_OPTIONS : ROUTED_METHOD;
 }
+
+enum routed
+router_again(const struct route *row, struct http_request *rq)
+{
+	struct str path, want = str_of(row->path);
+
+	if (!percent_decode(rq->arena, rq->path, false, &path))
+		return ROUTED_NOT_FOUND;
+	rq->tail = str_skip(path, want.n > 0 && want.p[want.n - 1] == '*' ? want.n - 1 : path.n);
+	rq->route = row;
+	return ROUTED;
+}

@@ -14,4 +14,7 @@ enum routed { ROUTED, ROUTED_NOT_FOUND, ROUTED_METHOD, ROUTED_OPTIONS, ROUTED_MO
  * value; MOVED: the new location. Memory from the request's arena. */
 enum routed router_find(const struct route *table, struct http_request *, struct str *out);
 
+/* A request that is run again, whose row was found the first time. */
+enum routed router_again(const struct route *row, struct http_request *);
+
 #endif

@@ -2,6 +2,8 @@
 #include "agent/http/api_handlers.h"
 
 #define READ (ROUTE_BLOCKS | ROUTE_CATALOG)
+#define KEYS_READ (ROUTE_BLOCKS | ROUTE_KEYS)
+#define CATALOG_WRITE (ROUTE_KEYS | ROUTE_WRITES_CATALOG)
 
 const struct route http_routes[] = {
 	{ HTTP_GET, "/", api_root, 0, "Says that an agent is here." },
@@ -18,9 +20,9 @@ const struct route http_routes[] = {
 	    "A node and its services by id." },
 	{ HTTP_GET, "/v1/catalog/node-services/*", api_catalog_node_services, READ,
 	    "A node and its services as a list." },
-	{ HTTP_PUT, "/v1/catalog/register", api_catalog_register, 0,
+	{ HTTP_PUT, "/v1/catalog/register", api_catalog_register, CATALOG_WRITE,
 	    "Registers a node that has no agent, with a service and checks." },
-	{ HTTP_PUT, "/v1/catalog/deregister", api_catalog_deregister, 0,
+	{ HTTP_PUT, "/v1/catalog/deregister", api_catalog_deregister, CATALOG_WRITE,
 	    "Takes a node, a service or a check out of the catalog." },
 
 	{ HTTP_GET, "/v1/health/node/*", api_health_node, READ, "Checks of a node." },
@@ -36,9 +38,21 @@ const struct route http_routes[] = {
 	    "Network coordinates of the nodes, for estimating round-trip times." },
 	{ HTTP_GET, "/v1/coordinate/node/*", api_coordinate_node, READ,
 	    "Network coordinate of a node." },
+	{ HTTP_PUT, "/v1/coordinate/update", api_coordinate_update, CATALOG_WRITE,
+	    "Tells the network coordinate of a node that has no agent." },
 
 	{ HTTP_GET, "/v1/agent/self", api_agent_self, 0,
 	    "Configuration, membership and counters of this agent." },
+	{ HTTP_GET, "/v1/agent/version", api_agent_version, 0, "Version of this agent." },
+	{ HTTP_GET, "/v1/agent/host", api_agent_host, 0,
+	    "Processors, memory, disk and system of the agent's host." },
+	{ HTTP_GET, "/v1/agent/metrics", api_agent_metrics, 0,
+	    "Figures of all parts of the agent; ?format=prometheus: for Prometheus." },
+	{ HTTP_GET, "/v1/agent/monitor", api_agent_monitor, 0,
+	    "The agent's log as it is written, until the client goes; ?loglevel=: from that level "
+	    "on; ?logjson: in JSON." },
+	{ HTTP_PUT, "/v1/agent/reload", api_agent_reload, 0,
+	    "Reads the config files again, as SIGHUP does; answers when that is done." },
 	{ HTTP_GET, "/v1/agent/members", api_agent_members, 0,
 	    "Members of the cluster as this agent sees them." },
 	{ HTTP_PUT, "/v1/agent/join/*", api_agent_join, 0,
@@ -81,6 +95,39 @@ const struct route http_routes[] = {
 	{ HTTP_GET, "/v1/event/list", api_event_list, ROUTE_BLOCKS,
 	    "The last user events, the oldest first; ?name=: those of one name." },
 
+	{ HTTP_GET, "/v1/kv/*", api_kv_get, KEYS_READ,
+	    "A key with value, flags, indexes and session; ?recurse: all that begin so; ?keys: only "
+	    "their names, up to a ?separator=; ?raw: the bare value." },
+	{ HTTP_PUT, "/v1/kv/*", api_kv_put, ROUTE_KEYS,
+	    "Writes a key (?flags=); ?cas=: if its ModifyIndex is still that; ?acquire=, ?release=: "
+	    "as a lock of a session." },
+	{ HTTP_DELETE, "/v1/kv/*", api_kv_delete, ROUTE_KEYS,
+	    "Deletes a key; ?recurse: all that begin so; ?cas=: if its ModifyIndex is still that." },
+
+	{ HTTP_PUT, "/v1/session/create", api_session_create, ROUTE_KEYS,
+	    "Begins a session, which may hold keys as locks." },
+	{ HTTP_PUT, "/v1/session/destroy/*", api_session_destroy, ROUTE_KEYS,
+	    "Ends a session; its keys are released or deleted." },
+	{ HTTP_GET, "/v1/session/info/*", api_session_info, KEYS_READ, "One session." },
+	{ HTTP_GET, "/v1/session/node/*", api_session_node, KEYS_READ, "Sessions of a node." },
+	{ HTTP_GET, "/v1/session/list", api_session_list, KEYS_READ, "All sessions." },
+	{ HTTP_PUT, "/v1/session/renew/*", api_session_renew, ROUTE_KEYS,
+	    "Lets the TTL of a session begin anew." },
+
+	{ HTTP_GET, "/v1/query", api_query_list, KEYS_READ, "All prepared queries." },
+	{ HTTP_POST, "/v1/query", api_query_create, ROUTE_KEYS,
+	    "Keeps a prepared query: a service with conditions, under a name, or a template for "
+	    "many names." },
+	{ HTTP_GET, "/v1/query/*", api_query_get, KEYS_READ,
+	    "A prepared query by its id; ID-OR-NAME/execute: the instances it finds (?limit=, "
+	    "?near=); ID-OR-NAME/explain: the definition as it is for that name." },
+	{ HTTP_PUT, "/v1/query/*", api_query_update, ROUTE_KEYS,
+	    "Puts another definition in the place of a prepared query." },
+	{ HTTP_DELETE, "/v1/query/*", api_query_delete, ROUTE_KEYS, "Deletes a prepared query." },
+
+	{ HTTP_PUT, "/v1/txn", api_txn, CATALOG_WRITE,
+	    "Up to 64 operations on keys, nodes, services and checks: all or none." },
+
 	{ HTTP_GET, "/v1/operator/keyring", api_keyring_list, 0,
 	    "Keys of the pool, each with the number of agents that have it." },
 	{ HTTP_POST, "/v1/operator/keyring", api_keyring_install, 0,
@@ -90,8 +137,34 @@ const struct route http_routes[] = {
 	{ HTTP_DELETE, "/v1/operator/keyring", api_keyring_remove, 0,
 	    "Takes a key away from all agents." },
 
+	{ HTTP_GET, "/v1/operator/raft/configuration", api_raft_configuration, ROUTE_KEYS,
+	    "Servers that take part in Raft, with address and role." },
+	{ HTTP_DELETE, "/v1/operator/raft/peer", api_raft_peer_delete, ROUTE_KEYS,
+	    "Takes a server out of Raft (?id= or ?address=)." },
+	{ HTTP_GET, "/v1/operator/autopilot/configuration", api_autopilot_get, ROUTE_KEYS,
+	    "How the leader looks after the servers." },
+	{ HTTP_PUT, "/v1/operator/autopilot/configuration", api_autopilot_put, ROUTE_KEYS,
+	    "Changes that; ?cas=: only if its ModifyIndex still is this one." },
+	{ HTTP_GET, "/v1/operator/autopilot/health", api_autopilot_health, ROUTE_KEYS | ROUTE_LEADER,
+	    "Health of the servers as the leader sees it; 429 when one is not healthy." },
+	{ HTTP_GET, "/v1/operator/autopilot/state", api_autopilot_state, ROUTE_KEYS | ROUTE_LEADER,
+	    "The same by id, with the part that each server has in Raft; always 200." },
+
+	{ HTTP_GET, "/v1/snapshot", api_snapshot_get, ROUTE_KEYS,
+	    "All keys, sessions and locks as one file, at one moment; ?stale: without the leader." },
+	{ HTTP_PUT, "/v1/snapshot", api_snapshot_put, ROUTE_KEYS | ROUTE_LARGE,
+	    "Puts such a file in the place of all keys, sessions and locks." },
+
 	{ HTTP_GET, "/v1/status/leader", api_status_leader, 0, "Address of the leader." },
 	{ HTTP_GET, "/v1/status/peers", api_status_peers, 0, "Addresses of the servers." },
+
+	{ HTTP_GET, "/v1/acl/*", api_acl, 0,
+	    "Access control: there is none, the answer is 401." },
+	{ HTTP_PUT, "/v1/acl/*", api_acl, 0, "The same." },
+	{ HTTP_POST, "/v1/acl/*", api_acl, 0, "The same." },
+	{ HTTP_DELETE, "/v1/acl/*", api_acl, 0, "The same." },
+	{ HTTP_PUT, "/v1/agent/token/*", api_acl_disabled, 0,
+	    "Tokens of the agent: there is no access control, the answer is 401." },
 
 	{ 0 },
 };

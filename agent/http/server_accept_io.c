@@ -1,4 +1,4 @@
-/* agent/http/server_accept_io.c -- listening, accepting, and refusing in so many words.
+/* agent/http/server_accept_io.c -- accepting, and refusing in so many words.
  *
  * Over a limit a client is answered 429 and told why; a descriptor is held in reserve so that
  * this works even when there are none left.
@@ -51,14 +51,15 @@ peer_leave(struct http_server *s, struct peer *p)
 	free(p);
 }
 
-/* Without a connection object: what can be sent at once, and goodbye. */
+/* Without a connection object: what can be sent at once, and goodbye. With TLS nothing can. */
 static void
-refuse_bare(struct http_server *s, int fd)
+refuse_bare(struct listener *l, int fd)
 {
+	struct http_server *s = l->server;
 	const struct str text =
 	    STR("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\n"
 		"Connection: close\r\n\r\nThe agent has no room for more connections");
-	ssize_t n = send(fd, text.p, text.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = l->at.tls ? 0 : send(fd, text.p, text.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n >= 0) /* what is left unread would turn the close into a reset */
 		n = recv(fd, s->read_bytes, sizeof s->read_bytes, MSG_DONTWAIT);
@@ -67,17 +68,28 @@ refuse_bare(struct http_server *s, int fd)
 	close(fd);
 }
 
+static struct client *
+client_begin(struct listener *l, int fd, const struct addr *addr, struct now now)
+{
+	struct client *c = client_new(l->server, fd, addr, now);
+
+	if (l->at.tls)
+		client_tls_begin(c, now);
+	return c;
+}
+
 static void
 client_refuse(
-    struct http_server *s, int fd, const struct addr *addr, struct now now, struct str why)
+    struct listener *l, int fd, const struct addr *addr, struct now now, struct str why)
 {
+	struct http_server *s = l->server;
 	struct client *c;
 
 	if (s->refused_now >= REFUSED_MAX) {
-		refuse_bare(s, fd);
+		refuse_bare(l, fd);
 		return;
 	}
-	c = client_new(s, fd, addr, now);
+	c = client_begin(l, fd, addr, now);
 	c->refused = true;
 	s->refused_now++;
 	s->stats.refused++;
@@ -85,29 +97,33 @@ client_refuse(
 	client_go_on(c, now);
 }
 
+/* Who connects to a unix socket is let in by its permissions, and has no address to be counted by. */
 static void
-client_accept(struct http_server *s, int fd, const struct addr *addr, struct now now)
+client_accept(struct listener *l, int fd, const struct addr *addr, struct now now)
 {
+	struct http_server *s = l->server;
 	const struct http_server_config *cfg = &s->config;
-	struct peer *peer = peer_of(s, addr);
+	struct peer *peer = addr->family == ADDR_NONE ? NULL : peer_of(s, addr);
 	struct client *c;
 	int on = 1;
 
 	if (cfg->connections_max > 0 &&
 	    s->stats.connections - s->refused_now >= cfg->connections_max) {
-		client_refuse(s, fd, addr, now, STR("Too many connections to this agent"));
-	} else if (cfg->connections_per_client_max > 0 &&
+		client_refuse(l, fd, addr, now, STR("Too many connections to this agent"));
+	} else if (peer != NULL && cfg->connections_per_client_max > 0 &&
 		   peer->count >= cfg->connections_per_client_max) {
-		client_refuse(s, fd, addr, now, STR("Too many connections from your address"));
+		client_refuse(l, fd, addr, now, STR("Too many connections from your address"));
 	} else {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		c = client_new(s, fd, addr, now);
+		if (peer != NULL)
+			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		c = client_begin(l, fd, addr, now);
 		c->peer = peer;
-		peer->count++;
+		if (peer != NULL)
+			peer->count++;
 		client_go_on(c, now);
 		return;
 	}
-	if (peer->count == 0) {
+	if (peer != NULL && peer->count == 0) {
 		peer->count = 1;
 		peer_leave(s, peer);
 	}
@@ -137,14 +153,14 @@ accept_without_room(struct listener *l)
 		close(s->spare_fd);
 	fd = s->spare_fd < 0 ? -1 : accept_one(l, &addr);
 	if (fd >= 0)
-		refuse_bare(s, fd);
+		refuse_bare(l, fd);
 	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || s->spare_fd < 0)
 		server_accept_pause(s);
 }
 
-static void
-listener_event(evutil_socket_t fd, short what, void *arg)
+void
+server_accept_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *l = arg;
 	struct http_server *s = l->server;
@@ -158,7 +174,7 @@ listener_event(evutil_socket_t fd, short what, void *arg)
 		int got = accept_one(l, &addr);
 
 		if (got >= 0) {
-			client_accept(s, got, &addr, now);
+			client_accept(l, got, &addr, now);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			accept_without_room(l);
 			break;
@@ -170,84 +186,4 @@ listener_event(evutil_socket_t fd, short what, void *arg)
 		}
 	}
 	server_turn_end(s);
-}
-
-static int
-listener_open(struct listener *l, const struct addr *want, struct err *err)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(want, &ss);
-	char text[ADDR_TEXT_MAX];
-	int on = 1;
-
-	l->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd < 0)
-		return err_errno(err, "http: socket for %s", addr_format(want, text));
-	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (ss.ss_family == AF_INET6)
-		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	if (bind(l->fd, (struct sockaddr *)&ss, len) != 0 || listen(l->fd, SOMAXCONN) != 0)
-		return err_errno(err, "http: cannot listen on %s", addr_format(want, text));
-	len = sizeof ss;
-	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) != 0 ||
-	    !addr_from_sockaddr((const struct sockaddr *)&ss, &l->addr))
-		return err_errno(err, "http: address of %s", addr_format(want, text));
-	event_assign(&l->event, l->server->base, l->fd, EV_READ | EV_PERSIST, listener_event, l);
-	event_add(&l->event, NULL);
-	return 0;
-}
-
-int
-server_listen(struct http_server *s, const struct addr *listen_on, size_t count, struct err *err)
-{
-	s->listeners = mem_zalloc((count + 1) * sizeof *s->listeners);
-	for (size_t i = 0; i < count; i++) {
-		struct listener *l = &s->listeners[s->listener_count++];
-		int rc;
-
-		l->server = s;
-		l->fd = -1;
-		event_assign(&l->event, s->base, -1, EV_PERSIST, listener_event, l);
-		rc = listener_open(l, &listen_on[i], err);
-		if (rc != 0)
-			return rc;
-	}
-	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return 0;
-}
-
-void
-server_accept_pause(struct http_server *s)
-{
-	log_warn("http", "out of descriptors or memory, accepting paused connections=%zu",
-	    s->stats.connections);
-	for (size_t i = 0; i < s->listener_count; i++)
-		event_del(&s->listeners[i].event);
-	loop_timer_arm(s->resume, loop_now().mono + ACCEPT_PAUSE);
-}
-
-void
-server_accept_resume(void *arg)
-{
-	struct http_server *s = arg;
-
-	if (s->spare_fd < 0)
-		s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	for (size_t i = 0; i < s->listener_count; i++)
-		event_add(&s->listeners[i].event, NULL);
-}
-
-void
-server_listeners_close(struct http_server *s)
-{
-	for (size_t i = 0; i < s->listener_count; i++) {
-		event_del(&s->listeners[i].event);
-		if (s->listeners[i].fd >= 0)
-			close(s->listeners[i].fd);
-	}
-	s->listener_count = 0;
-	loop_timer_arm(s->resume, NSEC_NEVER);
-	if (s->spare_fd >= 0)
-		close(s->spare_fd);
-	s->spare_fd = -1;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "agent/http/gzip.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -50,71 +51,63 @@ server_due_set(struct client *c, nsec deadline)
 	RB_INSERT(client_tree, &c->server->due, c);
 }
 
-static int
-ticket_cmp(const struct parked *a, const struct parked *b)
-{
-	return a->ticket < b->ticket ? -1 : a->ticket > b->ticket;
-}
-
-RB_GENERATE_INTERNAL(ticket_tree, parked, ticket_link, ticket_cmp, static __attribute__((unused)))
-
-void
-server_ticket_put(struct http_server *s, struct parked *p)
-{
-	struct parked *other = RB_INSERT(ticket_tree, &s->tickets, p);
-
-	assert(other == NULL); /* each is given out once */
-	s->stats.held++;
-}
-
-void
-server_ticket_drop(struct http_server *s, struct parked *p)
-{
-	RB_REMOVE(ticket_tree, &s->tickets, p);
-	s->stats.held--;
-}
-
 static void
 server_timer_arm(struct http_server *s)
 {
 	struct client *first = RB_MIN(client_tree, &s->due);
+	nsec due = first == NULL ? NSEC_NEVER : first->due;
 
-	loop_timer_arm(s->timer, first == NULL ? NSEC_NEVER : first->due);
+	loop_timer_arm(s->timer, nsec_min(due, server_carried_deadline(s)));
+}
+
+void
+server_share_forget(struct http_server *s)
+{
+	s->share.valid = false;
+	blob_unref(s->share.blob);
+	blob_unref(s->share.packed);
+	s->share.blob = s->share.packed = NULL;
 }
 
 static void
 wake_run(struct http_server *s)
 {
 	struct watches *watches = store_watches(s->api->store);
-	struct now now = loop_now();
-	struct waiter *w;
+	struct waiter *w = watch_ready_next(watches);
+	struct now now;
 
+	if (w == NULL)
+		return; /* mostly: a clock costs more than that */
+	now = loop_now();
 	s->in_wake = true;
-	while ((w = watch_ready_next(watches)) != NULL) {
+	for (; w != NULL; w = watch_ready_next(watches)) {
 		char *at = (char *)w - offsetof(struct parked, waiter);
 		struct parked *p = (void *)at;
 
 		s->stats.woken++;
-		client_rerun(p->client, now, false);
+		if (p->carried != NULL)
+			carried_rerun(s, p->carried, now, false);
+		else
+			client_rerun(p->client, now, false);
 	}
 	s->in_wake = false;
-	s->share.valid = false;
-	blob_unref(s->share.blob);
-	s->share.blob = NULL;
+	server_share_forget(s);
 }
 
 static void
 finish_run(struct http_server *s)
 {
-	struct now now = loop_now();
-	struct finished *f;
+	struct finished *f = STAILQ_FIRST(&s->finished);
+	struct now now;
 
-	while ((f = STAILQ_FIRST(&s->finished)) != NULL) {
-		struct parked key = { .ticket = f->ticket }, *p;
+	if (f == NULL)
+		return;
+	now = loop_now();
+	for (; f != NULL; f = STAILQ_FIRST(&s->finished)) {
+		struct parked *p = server_ticket_find(s, f->ticket);
 
 		STAILQ_REMOVE_HEAD(&s->finished, link);
-		p = RB_FIND(ticket_tree, &s->tickets, &key);
-		if (p != NULL)
+		if (p != NULL && p->client != NULL)
 			client_finish(
 			    p->client, now, f->status, f->content_type, str_mem(f->body, f->n));
 		free(f);
@@ -141,6 +134,8 @@ server_turn_end(struct http_server *s)
 	s->in_turn = false;
 	if (s->body.room > BODY_KEEP_MAX)
 		buf_done(&s->body);
+	if (s->packed.room > BODY_KEEP_MAX)
+		buf_done(&s->packed);
 	server_timer_arm(s);
 }
 
@@ -173,6 +168,31 @@ http_server_finish(struct http_server *s, uint64_t ticket, const struct http_rep
 	server_turn_end(s);
 }
 
+void
+http_server_resume(struct http_server *s, struct now now, const struct cluster_action *answer)
+{
+	struct parked *p = server_ticket_find(s, answer->request | HTTP_TICKET_CLUSTER);
+
+	if (p == NULL)
+		return;
+	server_turn_begin(s);
+	if (p->carried != NULL)
+		carried_resume(s, p->carried, now, answer);
+	else
+		client_resume(p->client, now, answer);
+	server_turn_end(s);
+}
+
+void
+http_server_stream_kick(struct http_server *s, struct http_stream *stream)
+{
+	if (stream->owner == NULL)
+		return; /* its request is still being answered */
+	server_turn_begin(s);
+	client_go_on(stream->owner, loop_now());
+	server_turn_end(s);
+}
+
 static void
 server_due(void *arg)
 {
@@ -185,12 +205,13 @@ server_due(void *arg)
 		server_due_clear(c);
 		client_expired(c, now);
 	}
+	server_carried_due(s, now);
 	server_turn_end(s);
 }
 
 int
 http_server_new(struct event_base *base, struct api *api, const struct http_server_config *config,
-    const struct addr *listen, size_t count, struct http_server **out, struct err *err)
+    const struct listen_at *listen, size_t count, struct http_server **out, struct err *err)
 {
 	struct http_server *s = mem_new(struct http_server);
 	int rc;
@@ -200,19 +221,29 @@ http_server_new(struct event_base *base, struct api *api, const struct http_serv
 	s->config = *config;
 	if (s->config.later_max == 0)
 		s->config.later_max = HTTP_LATER_MAX;
+	if (s->config.handshake_max == 0)
+		s->config.handshake_max = HTTP_HANDSHAKE_MAX;
+	http_server_tls(s, config->tls);
 	s->spare_fd = -1;
 	s->work = http_work_new(
 	    &config->limits, http_routes, config->response_headers, config->response_header_count);
 	s->timer = loop_timer_new(base, server_due, s);
 	s->resume = loop_timer_new(base, server_accept_resume, s);
+	s->handshake_timer = loop_timer_new(base, server_handshakes, s);
 	s->early_close = (event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE) != 0;
 	LIST_INIT(&s->clients);
 	RB_INIT(&s->due);
 	RB_INIT(&s->peers);
 	RB_INIT(&s->tickets);
+	RB_INIT(&s->carried);
+	RB_INIT(&s->carried_due);
+	TAILQ_INIT(&s->handshakes);
+	TAILQ_INIT(&s->handshakes_ready);
 	STAILQ_INIT(&s->finished);
 	buf_init(&s->body, BODY_BYTES_MAX);
 	buf_init(&s->share.target, config->limits.head_max);
+	buf_init(&s->packed, GZIP_BYTES_MAX);
+	buf_init(&s->share.names, config->limits.head_max);
 	rc = server_listen(s, listen, count, err);
 	if (rc != 0) {
 		http_server_free(s);
@@ -227,8 +258,17 @@ http_server_address(const struct http_server *s, size_t n, struct addr *out)
 {
 	if (n >= s->listener_count)
 		return false;
-	*out = s->listeners[n].addr;
+	*out = s->listeners[n].at.addr;
 	return true;
+}
+
+void
+http_server_tls(struct http_server *s, struct ssl_ctx_st *tls)
+{
+	struct ssl_ctx_st *old = s->tls;
+
+	s->tls = tls_ref(tls);
+	tls_unref(old);
 }
 
 bool
@@ -250,6 +290,7 @@ http_server_stopping(struct http_server *s)
 		else
 			client_go_on(c, now);
 	}
+	server_carried_stop(s, now);
 	server_turn_end(s);
 	return !LIST_EMPTY(&s->clients);
 }
@@ -265,15 +306,21 @@ http_server_free(struct http_server *s)
 	server_listeners_close(s);
 	while ((c = LIST_FIRST(&s->clients)) != NULL)
 		client_free(c);
+	server_carried_free(s);
 	while ((f = STAILQ_FIRST(&s->finished)) != NULL) {
 		STAILQ_REMOVE_HEAD(&s->finished, link);
 		free(f);
 	}
-	blob_unref(s->share.blob);
+	server_share_forget(s);
+	gzip_free(s->gzip);
+	buf_done(&s->packed);
 	buf_done(&s->share.target);
+	buf_done(&s->share.names);
 	buf_done(&s->body);
 	loop_timer_free(s->timer);
 	loop_timer_free(s->resume);
+	loop_timer_free(s->handshake_timer);
+	tls_unref(s->tls);
 	http_work_free(s->work);
 	free(s->listeners);
 	free(s);

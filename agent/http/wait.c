@@ -89,7 +89,7 @@ wait_holds(const struct wait_terms *t, const struct http_reply *rp, const struct
 	if (!rp->indexed || t->index == 0)
 		return false;
 	/* 1 is what we say when nothing has ever changed; no agent's tag is looked for in it. */
-	if (t->index > 1 && !index_is_ours(clock, t->index))
+	if (!rp->index_keys && t->index > 1 && !index_is_ours(clock, t->index))
 		return false;
 	return rp->index <= t->index;
 }

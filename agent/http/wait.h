@@ -4,6 +4,9 @@
  * D (default 5 min, at most 10 min, plus up to 1/16 of itself at random) is over. An index that
  * another agent gave is answered at once (RULES 12). ?hash= waits for another content. The
  * list of events has an index without order: it waits as long as that is the same.
+ * A held query of the catalog is answered when its bytes are others than they would have been
+ * when it came (server_nothing_new()): a change that its answer does not show only moves the
+ * index that it is told in the end. Readers of keys are answered at any write, as in Consul.
  */
 #ifndef AGENT_HTTP_WAIT_H
 #define AGENT_HTTP_WAIT_H

@@ -66,6 +66,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f = (data[0] & CHOICE_TUNED) != 0 ? &tuned : &plain;
 	dns_responder_ready(f->responder, (data[0] & CHOICE_NOT_READY) == 0);
 	packet = str_mem(data + 1, size - 1);
+	if (!tcp)
+		(void)dns_room_send(f, packet, false); /* what is kept is what is answered */
 	n = dns_answer(f->responder, dns_room_now, packet, tcp, room, sizeof room);
 	if (n == 0) {
 		FUZZ_ASSERT(dns_query_read(packet, &q) == DNS_READ_DROP);

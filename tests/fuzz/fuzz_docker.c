@@ -2,7 +2,8 @@
  *
  * Input: pieces, each a byte that says what it is, two bytes of length (big endian), and the
  * bytes. 0: of the event stream; 1-4: answer to the oldest request with status 200, 404, 500,
- * 0; 5: lost; 6: time goes by, the length in milliseconds; 7: resync. The engine's first
+ * 0; 5: lost; 6: time goes by, the length in milliseconds; 7: resync. The input's length chooses
+ * what is switched on. The engine's first
  * answers are given. Invariants: what is registered is never registered a second time when
  * equal, and whatever is removed was registered; checks belong to registered services.
  */
@@ -128,12 +129,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.rules = { .host = STR("h"), .ip = STR("10.0.0.1"), .tags = STR("{{.Name}}") },
 		.drain = 60 * NSEC_SEC
 	};
+	const struct docker_agent agent = { STR("h"), STR("10.83.17.1") };
 	struct world w = { .now = { NSEC_SEC, 1000000 } };
 	struct reader r = rd_of(str_mem(data, size));
 
 	config.deregister = size % 2 == 0 ? DOCKER_DEREGISTER_ALWAYS : DOCKER_DEREGISTER_ON_SUCCESS;
+	config.remote = size % 4 == 3;
 	w.docker = docker_new(&config, w.now);
 	drain(&w);
+	docker_agents(w.docker, w.now, &agent, 1);
 	answer(&w, 200, STR("{\"ApiVersion\":\"1.41\"}"));
 	while (rd_left(&r) > 0) {
 		unsigned kind = rd_u8(&r) % 8;

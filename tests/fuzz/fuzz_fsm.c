@@ -67,6 +67,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fsm_snapshot_free(s);
 	fuzz_load(other, buf_str(&out), true);
 	FUZZ_ASSERT(keys_count(fsm_keys(f)) == keys_count(fsm_keys(other)));
+	FUZZ_ASSERT(owner_digest(fsm_external(f)).number ==
+		    owner_digest(fsm_external(other)).number);
+	FUZZ_ASSERT(
+	    owner_digest(fsm_external(f)).hash == owner_digest(fsm_external(other)).hash);
 	buf_done(&out);
 	fsm_free(f);
 	fsm_free(other);

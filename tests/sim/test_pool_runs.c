@@ -233,6 +233,7 @@ run_force_leave(struct run *run)
 	struct pool_member m;
 	struct str after = STR_NONE;
 	bool prune = one_in(run, 2), found = false, lives = false;
+	size_t disks = 0; /* with that id: a copy is a member of its own, by another name */
 
 	if (!pool_sim_awake(run->sim, i))
 		return;
@@ -246,8 +247,9 @@ run_force_leave(struct run *run)
 		if (uuid_eq(&run->sim->hosts[j].disk.id, &m.id)) {
 			pool_check_disturbed(&run->check, j);
 			lives = lives || run->sim->hosts[j].pool != NULL;
+			disks++;
 		}
-	if (prune && !lives)
+	if (prune && !lives && disks <= 1)
 		pool_check_pruned(&run->check, &m.id);
 	pool_sim_force_leave(run->sim, i, m.wire_name, prune);
 }

@@ -22,7 +22,7 @@
 #define SEEDS 200
 #endif
 #define FAULTS (60 * NSEC_SEC)
-#define HEALED_MAX (12 * NSEC_SEC)
+#define HEALED_MAX (AGENTS * NSEC_SEC) /* a round of probes: all that finds who missed gossip */
 #define AGREED_MAX (60 * NSEC_SEC)
 #define STAYS (45 * NSEC_SEC)
 #define MARKS_MAX 256

@@ -8,6 +8,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 sys.dont_write_bytecode = True
 
 from harness import Agent, Dockerd, server_command  # noqa: E402
+from image_harness import Images  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,18 @@ def engine(tmp_path_factory):
         yield d
     finally:
         d.stop()
+
+
+@pytest.fixture
+def figure(record_property):
+    """figure(text): a measured value, for who reads the log of a whole run (side_by_side.py)."""
+    return lambda text: record_property("figure", text)
+
+
+@pytest.fixture(scope="session")
+def images(engine, tmp_path_factory):
+    """The project's images, built by the Dockerfile on a base that is made here."""
+    return Images(engine, str(tmp_path_factory.mktemp("images")))
 
 
 @pytest.fixture

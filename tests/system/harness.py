@@ -23,6 +23,8 @@ import dns.message
 import dns.query
 import dns.rdatatype
 
+from slot import SLOT, ports
+
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 MUSTER = os.environ.get("MUSTER", os.path.join(TOP, "build", "muster"))
 # words before the program, e.g. a memory checker; everything is slower then
@@ -46,11 +48,11 @@ def wait_until(what, condition, seconds=10.0, every=0.01):
         time.sleep(every)
 
 
-_ports = itertools.count(20000 + os.getpid() % 500 * 20)
+_ports = itertools.cycle(ports())
 
 
 def free_port():
-    """A port on loopback that is free for UDP and TCP, not given out before."""
+    """A port on loopback that is free for UDP and TCP, not given out for a long while."""
     while True:
         port = next(_ports)
         with contextlib.closing(socket.socket()) as tcp, \
@@ -100,6 +102,7 @@ class Agent:
     def __init__(self, folder, *flags, docker=None, dev=True, node="n1"):
         self.folder = folder
         self.http_port, self.dns_port, self.serf_port = free_port(), free_port(), free_port()
+        self.server_port = free_port()
         self.log_path = os.path.join(folder, f"agent-{self.http_port}.log")
         self.flags = list(flags)
         self.docker, self.dev, self.node = docker, dev, node
@@ -109,7 +112,8 @@ class Agent:
     def command(self):
         args = [*WRAP, MUSTER, "agent", "-node", self.node,
                 "-http-port", str(self.http_port), "-dns-port", str(self.dns_port),
-                "-serf-lan-port", str(self.serf_port), "-log-level", "debug",
+                "-serf-lan-port", str(self.serf_port), "-server-port", str(self.server_port),
+                "-log-level", "debug",
                 "-docker", self.docker or "off"]
         if self.dev:
             args.append("-dev")
@@ -121,6 +125,7 @@ class Agent:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(self.command(), stdout=log, stderr=log, env=env,
                                          stdin=subprocess.DEVNULL)
+        self.exit_code = None  # one that was stopped before is ended again
         if wait:
             wait_until("the agent answers", self.ready, 20)
         return self
@@ -190,7 +195,7 @@ class Dockerd:
 
     # of its own for each run, so that two runs on one machine do not meet
     BRIDGE = f"mt{os.getpid()}"
-    SUBNET = f"172.30.{os.getpid() % 251}"
+    SUBNET = f"172.30.{SLOT}"
 
     def __init__(self, folder):
         # a unix socket's path is short, so a short folder of its own
@@ -238,7 +243,7 @@ class Dockerd:
     def stop(self):
         if self.proc is not None:
             end_process(self.proc, 60)
-        end_leftovers(self.run)
+        end_leftovers(self.run, self.data)
         subprocess.run(["ip", "link", "del", self.BRIDGE], capture_output=True)
         shutil.rmtree(self.run, ignore_errors=True)
 
@@ -295,21 +300,34 @@ class Dockerd:
                 self.docker("network", "rm", line)
 
 
-def end_leftovers(run):
-    """Processes whose command line names our run folder: dockerd's own containerd and shims."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                words = f.read().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if any(run in w for w in words) and int(pid) != os.getpid():
-            with contextlib.suppress(OSError):
-                os.kill(int(pid), signal.SIGKILL)
-    for line in reversed(open("/proc/mounts").read().splitlines()):
-        where = line.split()[1]
-        if where.startswith(run):
-            subprocess.run(["umount", "-l", where], capture_output=True)
+def end_leftovers(run, data):
+    """Processes whose command line names our run folder: dockerd's own containerd and shims. And
+    what is mounted in our folders: an engine that was killed leaves its data root mounted."""
+    ours = [pid for pid in filter(str.isdigit, os.listdir("/proc"))
+            if int(pid) != os.getpid() and any(run in w for w in words_of(pid))]
+    for pid in ours:
+        with contextlib.suppress(OSError):
+            os.kill(int(pid), signal.SIGKILL)
+    wait_until("what the engine left has ended",
+               lambda: not any(run in w for pid in ours for w in words_of(pid)))
+    for where in reversed(mounts_in(run, data)):  # the inner ones first
+        subprocess.run(["umount", where], capture_output=True)
+    assert not mounts_in(run, data), mounts_in(run, data)
+
+
+def words_of(pid):
+    """Its command line; nothing of one that has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def mounts_in(*folders):
+    with open("/proc/self/mounts") as f:
+        where = [line.split()[1] for line in f]
+    return [w for w in where for folder in folders if w == folder or w.startswith(folder + "/")]
 
 
 class UnixConnection(http.client.HTTPConnection):

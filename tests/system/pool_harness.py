@@ -20,6 +20,7 @@ import dns.message
 
 from harness import MUSTER, PATIENCE, WRAP, Agent, end_process, wait_until
 from net_harness import inside
+from slot import SLOT
 
 SOAK = os.environ.get("SOAK", "") not in ("", "0")
 ALIVE, LEAVING, LEFT, FAILED = 1, 2, 3, 4  # as /v1/agent/members numbers them
@@ -28,8 +29,7 @@ PAIR = struct.Struct(">HH")
 
 def loopback(n):
     """Address n (1 …) of this run: another run on this machine has others."""
-    pid = os.getpid()
-    return f"127.{64 + pid % 128}.{1 + pid // 128 % 250}.{n}"
+    return f"127.{64 + SLOT}.1.{n}"
 
 
 def new_key(size=32):
@@ -37,13 +37,14 @@ def new_key(size=32):
 
 
 class PoolAgent(Agent):
-    """One agent of a pool: node `name` at `address`, with a data folder of its own."""
+    """One agent of a pool: node `name` at `address`, with a data folder of its own. `server`: alone
+    (True), or one of so many."""
 
     def __init__(self, folder, name, address, *flags, namespace=None, server=False, join=(),
                  retry_join=(), docker=None, before=(), bind=None):
         super().__init__(folder, *flags, docker=docker, dev=False, node=name)
         self.name, self.address, self.namespace = name, address, namespace
-        self.http_port, self.dns_port, self.serf_port = 8500, 8600, 8301
+        self.http_port, self.dns_port, self.serf_port, self.server_port = 8500, 8600, 8301, 8300
         self.log_path = os.path.join(folder, f"{name}-{address}.log")
         self.data = os.path.join(folder, f"data-{name}-{address}")
         self.server, self.join, self.retry_join = server, list(join), list(retry_join)
@@ -56,8 +57,10 @@ class PoolAgent(Agent):
         args = super().command() + ["-data-dir", self.data]
         args += ["-bind", self.address, "-client", self.address] if self.bind else \
             ["-client", "0.0.0.0"]
-        if self.server:
+        if self.server is True:
             args += ["-server", "-bootstrap"]
+        elif self.server:
+            args += ["-server", "-bootstrap-expect", str(self.server)]
         for a in self.join:
             args += ["-join", a]
         for a in self.retry_join:
@@ -232,6 +235,31 @@ class Pool:
                 except AssertionError as e:
                     bad.append(f"{a.name}: {e}")
         assert not bad, "\n".join(bad)
+
+
+def leads(agent):
+    """It reaches a leader: keys can be read."""
+    try:
+        return agent.get("/v1/kv/none").status == 404
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def servers_and_one(folder):
+    """Three servers of one cluster, and an agent that holds no copy: the last of .agents."""
+    pool = Pool(folder)
+    try:
+        join = [pool.address(i) for i in range(3)]
+        for i in range(4):
+            pool.add("-retry-interval", "1s", server=3 if i < 3 else False, join=join)
+        for a in pool.agents:
+            a.start(wait=False)
+        pool.wait_complete()
+        pool.wait_all("it reaches a leader", leads, seconds=20)
+        yield pool
+    finally:
+        pool.stop()
 
 
 def catalog_of(agent):

@@ -1,10 +1,12 @@
 """The HTTP API from outside: checks by TTL, blocking queries, external nodes, python's view."""
 import threading
 import time
+import urllib.parse
 
 import dns.rcode
 
 from harness import wait_until
+from test_keys import Blocked
 
 
 def test_registered_over_http_is_in_dns(agent):
@@ -52,6 +54,33 @@ def test_a_blocked_query_wakes_for_its_own_service_only(agent):
     thread.join(30)
     answer, when = got[0]
     assert answer.index > index and len(answer.json) == 1 and when - begun < 10
+
+
+def test_a_filter_of_services_waits_for_all_that_it_may_ask_for(agent):
+    def web(**more):
+        agent.put("/v1/agent/service/register", {"Name": "web", "Tags": ["t"], **more})
+
+    def external(**meta):
+        assert agent.put("/v1/catalog/register", {
+            "Node": "ext", "Address": "192.0.2.7", "NodeMeta": meta,
+            "Service": {"Service": "db"}}).json is True
+
+    def wakes(filter_, change, names):
+        path = "/v1/catalog/services?filter=" + urllib.parse.quote(filter_)
+        first = agent.get(path)
+        again = agent.get(f"{path}&index={first.index}&wait=50ms")
+        assert again.index == first.index and again.body == first.body
+        watch = Blocked(agent, f"{path}&index={first.index}&wait=30s")
+        change()
+        assert sorted(watch.result().json) == names and watch.seconds < 20, filter_
+        assert watch.answer.index > first.index
+    web(Port=1)
+    external()
+    wakes('ServiceMeta.zone == "z1"', lambda: web(Port=1, Meta={"zone": "z1"}), ["web"])
+    wakes("ServicePort == 2", lambda: web(Port=2), ["web"])
+    wakes("ServicePort == 2", lambda: web(Port=3), [])
+    wakes('NodeMeta.rack == "r1"', lambda: external(rack="r1"), ["db"])
+    wakes('Node == "ext"', lambda: agent.put("/v1/catalog/deregister", {"Node": "ext"}), [])
 
 
 def test_many_readers_wake_from_one_change(agent):

@@ -1,11 +1,13 @@
 """Input that is wrong, huge, slow or cut off: a clear error or nothing, and the agent goes on."""
 import os
+import random
 import resource
 import select
 import socket
 import struct
 import time
 
+import dns.flags
 import dns.message
 import dns.rcode
 import pytest
@@ -202,10 +204,88 @@ def test_chunks_and_pipelines(agent):
     assert out.count(b"HTTP/1.1 200 OK") == 3 and b'"ServiceName":"chunked"' in out
 
 
+@pytest.mark.parametrize("opcode", [1, 2, 3, 5, 6, 15])
+def test_opcodes_that_are_not_known(agent, opcode):
+    packet = question(flags=opcode << 11 | 0x0100)
+    answer = udp(agent, packet, 5)
+    assert answer[:2] == packet[:2] and answer[2] >> 3 & 15 == opcode
+    assert answer[3] & 15 == dns.rcode.NOTIMP
+    alive(agent)
+
+
+@pytest.mark.parametrize("rdclass", [3, 4, 254, 255])
+def test_classes_that_are_not_internet(agent, rdclass):
+    """As Consul: ours are answered whatever the class, others are refused."""
+    for name, code in (("n1.node.consul", dns.rcode.NOERROR), ("version.bind", dns.rcode.REFUSED)):
+        for _ in range(3):  # also when it is kept
+            q = dns.message.make_query(name, "TXT" if "bind" in name else "A", rdclass)
+            assert dns.message.from_wire(udp(agent, q.to_wire(), 5)).rcode() == code
+
+
+def test_responses_are_not_answered(agent):
+    """Else two servers would talk to each other for ever."""
+    for name in ("n1.node.consul", "absent.node.consul", "version.bind"):
+        for _ in range(3):
+            agent.dns(name)
+            q = dns.message.make_query(name, "A")
+            q.flags |= dns.flags.QR
+            assert udp(agent, q.to_wire(), 0.1) is None
+            with socket.create_connection(("127.0.0.1", agent.dns_port)) as s:
+                s.sendall(struct.pack(">H", len(q.to_wire())) + q.to_wire())
+                s.settimeout(10)
+                assert s.recv(2) == b""
+
+
+@pytest.mark.parametrize("at, count", [(6, 2), (6, 65535), (8, 2), (8, 65535), (10, 3),
+                                       (10, 65535), (4, 0), (4, 2)])
+def test_counts_that_are_wrong(agent, at, count):
+    wire = bytearray(dns.message.make_query("n1.node.consul", "A").to_wire())
+    wire[at:at + 2] = struct.pack(">H", count)
+    answer = udp(agent, bytes(wire), 5)
+    assert answer[:2] == wire[:2] and answer[3] & 15 == dns.rcode.FORMERR
+
+
+def test_the_longest_names(agent):
+    """Labels of 63 bytes and a name of 255 are names; one byte more is none."""
+    label = b"\x3f" + b"a" * 63
+    rest = b"\x04node\x06consul\x00"
+    longest = label * 3 + bytes([255 - 3 * 64 - len(rest) - 1]) + b"b" * (
+        255 - 3 * 64 - len(rest) - 1) + rest
+    assert len(longest) == 255
+    assert dns.message.from_wire(udp(agent, question(longest), 5)).rcode() == dns.rcode.NXDOMAIN
+    over = longest.replace(b"b" * 4, b"b" * 5, 1)
+    over = over[:192] + bytes([over[192] + 1]) + over[193:]
+    assert udp(agent, question(over), 5)[3] & 15 == dns.rcode.FORMERR
+    long_label = b"\x40" + b"a" * 64 + rest
+    assert udp(agent, question(long_label), 5)[3] & 15 == dns.rcode.FORMERR
+
+
+def rss(agent):
+    with open(f"/proc/{agent.proc.pid}/statm") as f:
+        return int(f.read().split()[1]) * 4
+
+
+def test_names_that_are_made_up_do_not_make_it_grow(agent):
+    """100,000 of them, each with its own answer."""
+    with socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.connect(("127.0.0.1", agent.dns_port))
+        s.settimeout(5)
+        wire = dns.message.make_query("x" * 16 + ".service.consul", "A").to_wire()
+
+        def burst(n):
+            for i in range(0, n, 50):  # few enough for every buffer
+                for k in range(50):
+                    s.send(wire[:13] + b"%016x" % random.getrandbits(63) + wire[29:])
+                for k in range(50):
+                    assert s.recv(4096)[3] & 15 == dns.rcode.NXDOMAIN
+        burst(5000)
+        before = rss(agent)
+        burst(100000)
+        assert rss(agent) < before + 4096
+    alive(agent)
+
+
 def test_random_dns_packets_do_not_make_it_grow(agent):
-    def rss():
-        with open(f"/proc/{agent.proc.pid}/statm") as f:
-            return int(f.read().split()[1]) * 4
     with socket.socket(type=socket.SOCK_DGRAM) as s:
         s.setblocking(False)
         valid = bytearray(dns.message.make_query("web.service.consul", "SRV").to_wire())
@@ -221,7 +301,7 @@ def test_random_dns_packets_do_not_make_it_grow(agent):
                     pass
         burst(5000)
         alive(agent)
-        before = rss()
+        before = rss(agent)
         burst(20000)
         alive(agent)
-        assert rss() < before + 4096
+        assert rss(agent) < before + 4096

@@ -9,6 +9,8 @@ import ssl
 import subprocess
 import threading
 import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -49,6 +51,7 @@ class Page(http.server.ThreadingHTTPServer):
 
     def __init__(self, context=None):
         self.status, self.body, self.wait, self.seen = 200, "fine", 0, []
+        self.headers = {}
         super().__init__(("127.0.0.1", 0), PageHandler)
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -74,6 +77,8 @@ class PageHandler(http.server.BaseHTTPRequestHandler):
         time.sleep(s.wait)
         self.send_response(s.status)
         self.send_header("Content-Length", str(len(s.body)))
+        for name, value in s.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(s.body.encode())
 
@@ -113,6 +118,18 @@ def test_http_by_name_and_a_name_that_is_none(agent, page):
     becomes(agent, "none", "critical", "lookup no-such-host.invalid", 15)
 
 
+def test_http_follows_to_where_it_is_sent(agent, page):
+    with contextlib.closing(Page()) as first:
+        first.status, first.headers = 302, {"Location": f"http://{page.at}/there"}
+        register(agent, "web", {"HTTP": f"http://{first.at}/", "Interval": "1s"})
+        becomes(agent, "web", "passing", "200 OK Output: fine")
+        assert page.seen[0][1] == "/there"
+        page.status = 500
+        becomes(agent, "web", "critical", "500 Internal Server Error")
+        page.status = 200
+        becomes(agent, "web", "passing")
+
+
 def test_http_that_does_not_answer_in_time(agent, page):
     page.wait = 3
     register(agent, "web", {"HTTP": f"http://{page.at}/", "Interval": "1s", "Timeout": "200ms",
@@ -123,13 +140,18 @@ def test_http_that_does_not_answer_in_time(agent, page):
 
 
 @pytest.fixture
-def tls_page(tmp_path):
+def certificate(tmp_path):
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                     "-subj", "/CN=web.example", "-keyout", key, "-out", cert],
                    check=True, capture_output=True)
+    return types.SimpleNamespace(cert=cert, key=key)
+
+
+@pytest.fixture
+def tls_page(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(certificate.cert, certificate.key)
     names = []
     context.sni_callback = lambda sock, name, ctx: names.append(name)
     with contextlib.closing(Page(context)) as p:
@@ -197,10 +219,12 @@ class Health(grpc.GenericRpcHandler):
         return bytes([8, self.status])
 
 
-def grpc_server(health, port=0):
-    from concurrent.futures import ThreadPoolExecutor
+def grpc_server(health, credentials=None):
     server = grpc.server(ThreadPoolExecutor(2), handlers=[health])
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     return server, port
 
@@ -223,6 +247,26 @@ def test_grpc(agent):
     finally:
         server.stop(None).wait()
     becomes(agent, "api", "critical", "code = Unavailable")
+
+
+def test_grpc_over_tls(agent, certificate):
+    with open(certificate.cert, "rb") as cert, open(certificate.key, "rb") as key:
+        credentials = grpc.ssl_server_credentials([(key.read(), cert.read())])
+    health = Health()
+    server, port = grpc_server(health, credentials=credentials)
+    try:
+        register(agent, "api", {"GRPC": f"127.0.0.1:{port}", "GRPCUseTLS": True,
+                                "TLSSkipVerify": True, "Interval": "1s"})
+        register(agent, "strict", {"GRPC": f"127.0.0.1:{port}", "GRPCUseTLS": True,
+                                   "Interval": "1s", "Status": "passing"})
+        becomes(agent, "api", "passing", f"gRPC check 127.0.0.1:{port}: success")
+        becomes(agent, "strict", "critical", "certificate")
+        health.status = 2
+        becomes(agent, "api", "critical", "didn't report service healthy")
+        health.status = 1
+        becomes(agent, "api", "passing")
+    finally:
+        server.stop(None).wait()
 
 
 def test_script(agents, tmp_path):
@@ -275,6 +319,20 @@ def test_alias(agent):
     becomes(agent, "front", "critical", "Service web could not be found on node n1")
 
 
+def test_ttl(agent):
+    register(agent, "job", {"TTL": "2s"})
+    assert check_of(agent, "job")["Status"] == "critical"  # nobody has said anything yet
+    agent.put("/v1/agent/check/pass/service:job?note=well")
+    becomes(agent, "job", "passing", "well")
+    becomes(agent, "job", "critical", "TTL expired")
+    agent.put("/v1/agent/check/update/service:job", {"Status": "warning", "Output": "so so"})
+    becomes(agent, "job", "warning", "so so")
+    agent.put("/v1/agent/check/fail/service:job?note=bad")
+    becomes(agent, "job", "critical", "bad")
+    agent.put("/v1/agent/check/pass/service:job")
+    becomes(agent, "job", "passing")
+
+
 def test_in_a_container(agents, docker):
     docker.docker("run", "-d", "--name", "c1", "web")
     agent = agents(SCRIPTS, docker=docker.url)
@@ -288,6 +346,26 @@ def test_in_a_container(agents, docker):
     becomes(agent, "inside", "critical", "is not running")
     docker.docker("start", "c1")
     becomes(agent, "inside", "passing")
+
+
+def test_dockers_own_healthcheck(agents, docker):
+    docker.docker("run", "-d", "--name", "h1", "-p", "127.0.0.1:0:80", "-e", "SERVICE_NAME=web",
+                  "--health-cmd", "test -e /tmp/ok", "--health-interval", "0.3s",
+                  "--health-retries", "1", "web")
+    agent = agents(docker=docker.url)
+
+    def shown():
+        return bool(agent.passing("web"))
+
+    def is_critical():
+        return [c["Status"] for c in agent.get("/v1/health/checks/web").json] == ["critical"]
+    for _ in range(2):
+        wait_until("critical", is_critical, 20)
+        assert not shown()
+        docker.docker("exec", "h1", "touch", "/tmp/ok")
+        wait_until("passing", shown, 20)
+        docker.docker("exec", "h1", "rm", "/tmp/ok")
+    wait_until("critical again", is_critical, 20)
 
 
 def test_keys_of_a_container_make_checks(agents, docker, tmp_path):
@@ -361,10 +439,10 @@ def test_nothing_flaps_when_registered_again_or_restarted(agents, page, tmp_path
 
 
 def test_no_thread_is_made(agent):
-    assert len(os.listdir(f"/proc/{agent.proc.pid}/task")) == 1
+    before = os.listdir(f"/proc/{agent.proc.pid}/task")
     register(agent, "web", {"HTTP": "http://localhost:1/", "Interval": "1s"})
     becomes(agent, "web", "critical", "connection refused")
-    assert len(os.listdir(f"/proc/{agent.proc.pid}/task")) == 1  # no thread, for names neither
+    assert os.listdir(f"/proc/{agent.proc.pid}/task") == before  # for names neither
 
 
 def test_deregister_critical_service_after_takes_no_less_than_a_minute(agent):
@@ -373,6 +451,105 @@ def test_deregister_critical_service_after_takes_no_less_than_a_minute(agent):
     becomes(agent, "web", "critical", "refused")
     time.sleep(2.5)
     assert "web" in agent.services()
+
+
+def test_a_critical_service_goes_when_its_time_is_up(agents, page, tmp_path):
+    """Also when the agent was started anew meanwhile: then its time begins again. Consul's key for the
+    least time makes that short."""
+    config = tmp_path / "short.json"
+    config.write_text('{"check_deregister_interval_min": "3s"}')
+    agent = agents("-data-dir", str(tmp_path / "data"), "-server", "-bootstrap", "-bind",
+                   "127.0.0.1", "-config-file", str(config), dev=False)
+    closed = {"TCP": "127.0.0.1:1", "Interval": "1s"}
+    after = {"DeregisterCriticalServiceAfter": "1s"}
+    register(agent, "plain", closed)
+    register(agent, "patient", {**closed, "DeregisterCriticalServiceAfter": "10m"})
+    register(agent, "well", {"HTTP": f"http://{page.at}/", "Interval": "1s", **after})
+    becomes(agent, "well", "passing")
+    for end in (None, signal.SIGTERM, signal.SIGKILL):
+        register(agent, "web", {**closed, **after}, Port=80)
+        began = time.monotonic()
+        becomes(agent, "web", "critical", "refused")
+        agent.put("/v1/agent/check/register", {"ID": "more", "Name": "more", "TTL": "600s",
+                                               "ServiceID": "web", "Status": "passing"})
+        if end is not None:
+            agent.proc.send_signal(end)
+            agent.proc.wait(20)
+            began = time.monotonic()
+            agent.start()
+            assert check_of(agent, "web")["Status"] == "critical"
+        assert len(agent.get("/v1/catalog/service/web").json) == 1
+        wait_until("it is gone", lambda: "web" not in agent.services(), 15)
+        assert time.monotonic() - began >= 2.9
+        assert agent.get("/v1/catalog/service/web").json == []
+        assert agent.get("/v1/health/checks/web").json == []
+        assert "more" not in agent.get("/v1/agent/checks").json
+        assert "critical for too long" in agent.log()
+    agent.proc.kill()
+    agent.proc.wait(20)
+    agent.start()
+    assert sorted(agent.services()) == ["patient", "plain", "well"]
+    # well again in time, it stays; then it goes, too
+    page.status = 500
+    becomes(agent, "well", "critical")
+    page.status = 200
+    becomes(agent, "well", "passing")
+    time.sleep(3.2)
+    assert "well" in agent.services()
+    page.status = 500
+    wait_until("it is gone", lambda: "well" not in agent.services(), 15)
+
+
+def test_so_many_in_a_row_count(agent, page):
+    register(agent, "web", {"HTTP": f"http://{page.at}/", "Interval": "1s", "Status": "passing",
+                            "SuccessBeforePassing": 2, "FailuresBeforeCritical": 2})
+    becomes(agent, "web", "passing", "200 OK")  # a run that is over: it is not told 500 any more
+    good = len(page.seen)
+    page.status = 500
+    wait_until("a failed run", lambda: len(page.seen) > good)
+    time.sleep(0.3)
+    status = check_of(agent, "web")["Status"]
+    assert status == "passing" or len(page.seen) > good + 1  # the first of two
+    failed = len(page.seen)
+    becomes(agent, "web", "critical", "500")
+    assert len(page.seen) >= failed + 1
+    page.status, began = 200, len(page.seen)
+    becomes(agent, "web", "passing", "200 OK")
+    assert len(page.seen) >= began + 2
+
+
+def test_output_is_cut(agents, page):
+    agent = agents(SCRIPTS)
+    page.body = "x" * 50000
+    register(agent, "web", {"HTTP": f"http://{page.at}/", "Interval": "1s"})
+    register(agent, "little", {"HTTP": f"http://{page.at}/", "Interval": "1s",
+                               "OutputMaxSize": 20})
+    register(agent, "job", {"Args": ["/bin/sh", "-c", "head -c 50000 /dev/zero | tr '\\0' y"],
+                            "Interval": "1s"})
+    becomes(agent, "web", "passing", "Output: " + "x" * 100)
+    becomes(agent, "little", "passing", "Output: " + "x" * 20)
+    becomes(agent, "job", "passing", "y" * 100)
+    assert "x" * 21 not in check_of(agent, "little")["Output"]
+    assert all(len(check_of(agent, name)["Output"]) < 4096 + 200 for name in ("web", "job"))
+
+
+def test_a_reload_keeps_what_is_known(agents, page, tmp_path):
+    config = tmp_path / "web.json"
+    config.write_text(json.dumps({"service": {"name": "web", "check": {
+        "http": f"http://{page.at}/", "interval": "1s", "failures_before_critical": 3}}}))
+    agent = agents("-config-file", str(config))
+    becomes(agent, "web", "passing", "Output: fine")
+    index = agent.get("/v1/health/service/web?passing").index
+    page.status = 500
+    for _ in range(5):  # each reads the files anew; one failure is not enough
+        r = agent.put("/v1/agent/reload")
+        if r.status == 404:
+            agent.proc.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+        c = check_of(agent, "web")
+        assert (c["Status"], "Output: fine" in c["Output"]) == ("passing", True)
+    page.status = 200
+    assert agent.get("/v1/health/service/web?passing").index == index
 
 
 def test_many_checks_at_once(agent, page):

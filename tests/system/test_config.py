@@ -102,5 +102,14 @@ def test_validate(folder):
         assert done.returncode == 1 and done.stdout == ""
         assert done.stderr.startswith(f"muster: {bad}: {error}"), done.stderr
         assert done.stderr.count("\n") == 1
+    os.remove(bad)
+    os.rename(good, os.path.join(folder, "a.conf"))
+    good = os.path.join(folder, "a.conf")
+    assert validate(good).returncode == 1  # JSON by its name
+    for flag in (["-config-format=hcl"], ["-config-format", "hcl"]):
+        assert validate(*flag, good).returncode == 0 == validate(*flag, folder).returncode
+    assert "a.conf" in validate("-config-format=json", folder).stderr
+    done = validate("-config-format", "toml", folder)
+    assert done.stderr == 'muster: -config-format: "toml" is not json or hcl\n'
     assert validate().returncode == 1
     assert validate("/nonexistent").returncode == 1

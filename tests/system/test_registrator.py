@@ -1,16 +1,18 @@
 """Every recorded case of registrator, with real containers on a real engine.
 
-cases.json (tests/registrator) holds what registrator 7 registered with Consul 1.10. Wanted
-differences: a paused container, and one kept by on-success, carry one extra critical check.
+cases.json (tests/registrator) holds what registrator 7 registered with Consul 1.10. Each case is
+played to two at once: an agent that watches the engine itself, and `muster registrator` in front of
+an agent that does not. Wanted differences: in the first a paused container, and one kept by
+on-success, carry one extra critical check; in both the latter goes with its container.
 """
 import json
 import os
 import re
-import time
 
 import pytest
 
-from harness import TOP, wait_until
+from harness import TOP, Agent, wait_until
+from registrator_harness import Registrator
 
 CASES = [c for c in json.load(open(os.path.join(TOP, "tests/registrator/cases.json")))["cases"]
          if not c.get("replay_only")]  # those run as unit tests: tests/unit/test_registrator
@@ -21,8 +23,8 @@ EXTRA = "docker-state:"
 DEFAULT_CHANGES = ["EXPOSE 80", 'CMD ["/bin/httpd","-f","-p","80","-h","/www"]']
 
 
-def flags_of(case):
-    return [OPTIONS.get(w, w).replace("${IP}", "127.0.0.1") for w in case.get("options") or []]
+def options_of(case):
+    return [w.replace("${IP}", "127.0.0.1") for w in case.get("options") or []]
 
 
 def start(docker, case):
@@ -157,59 +159,86 @@ def do_step(docker, step, name):
         docker.docker(verb, name)
 
 
+class Pair:
+    """An agent that watches the engine; an agent that does not, with a registrator for it."""
+
+    def __init__(self, folder, options, engine):
+        flags = [OPTIONS.get(w, w) for w in options]
+        self.watching = Agent(folder, *flags, docker=engine.url).start()
+        self.told = Agent(folder).start()
+        self.registrator = Registrator(folder, f"consul://127.0.0.1:{self.told.http_port}",
+                                       *options, docker=engine.url).start()
+
+    def agents(self):
+        return self.watching, self.told
+
+    def both(self, what, condition, seconds=10.0):
+        for agent in self.agents():
+            wait_until(what, lambda: condition(agent), seconds)
+
+    def stop(self):
+        return [self.registrator.stop(), self.told.stop(), self.watching.stop()]
+
+
 @pytest.fixture(scope="module")
 def shared(engine, tmp_path_factory):
-    """One agent per set of options, kept for all cases that have them."""
-    from harness import Agent
+    """One pair per set of options, kept for all cases that have them."""
     made = {}
     folder = str(tmp_path_factory.mktemp("registrator"))
 
-    def get(flags):
-        key = tuple(flags)
+    def get(options):
+        key = tuple(options)
         if key not in made:
-            made[key] = Agent(folder, *flags, docker=engine.url).start()
+            made[key] = Pair(folder, options, engine)
         return made[key]
 
     yield get
-    codes = [a.stop() for a in made.values()]
+    codes = [code for pair in made.values() for code in pair.stop()]
     assert all(c == 0 for c in codes), codes
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c["id"] for c in CASES])
 def test_case(docker, shared, case):
-    agent = shared(flags_of(case))
-    wait_until("nothing from before", lambda: agent.services() == {})
+    pair = shared(options_of(case))
+    pair.both("nothing from before", lambda a: a.services() == {})
     start(docker, case)
     values = placeholders(docker, case)
     # the case's peers are services too; only those of the container itself are compared
     others = {f"n1:{o['container']}:" for o in case.get("others") or []}
-    real = agent.services
-    agent.services = lambda: {k: v for k, v in real().items()
-                              if not any(k.startswith(o) for o in others)}
+    for agent in pair.agents():
+        agent.services = without(agent.services, others)
     try:
-        play(docker, agent, case, values)
+        play(docker, pair, case, values)
     finally:
-        del agent.services
+        for agent in pair.agents():
+            del agent.services
 
 
-def play(docker, agent, case, values):
+def without(services, others):
+    return lambda: {k: v for k, v in services().items()
+                    if not any(k.startswith(o) for o in others)}
+
+
+def play(docker, pair, case, values):
     want = wanted(case["expect"]["services"], values)
     if not want:  # nothing is registered: once a later container is, this one was seen
         docker.docker("run", "-d", "--name", "marker", "-p", "19999:80", "-e",
                       "SERVICE_NAME=marker", "-e", "SERVICE_ID=marker", "web")
-        wait_until("the later one", lambda: "marker" in agent.services())
+        pair.both("the later one", lambda a: "marker" in a.services())
         docker.docker("rm", "-f", "marker")
-        wait_until("gone", lambda: "marker" not in agent.services())
-    matches(agent, want, False)
+        pair.both("gone", lambda a: "marker" not in a.services())
+    for agent in pair.agents():
+        matches(agent, want, False)
     for step, after in zip(case.get("steps") or [], case["expect"].get("after") or []):
         do_step(docker, step, case["container"])
         if step[0] == "start":
             values = placeholders(docker, case)
         extra = step[0] == "pause" or (step[0] == "exit" and step[1] != "0" and bool(after))
-        matches(agent, wanted(after if isinstance(after, list) else after["services"], values),
-                extra)
+        want = wanted(after if isinstance(after, list) else after["services"], values)
+        matches(pair.watching, want, extra)
+        matches(pair.told, want, False)
     docker.docker("rm", "-f", case["container"])
     left = fill(case["expect"].get("left") or [], values)
     if case["id"] == "exit-1-on-success":
         left = []  # wanted: it goes with its container
-    wait_until(f"left: {left}", lambda: sorted(agent.services()) == sorted(left))
+    pair.both(f"left: {left}", lambda a: sorted(a.services()) == sorted(left))

@@ -25,6 +25,7 @@ struct dns_room {
 	struct dns_responder *responder;
 	char text[64 * 1024]; /* the last answer */
 	size_t size;          /* its bytes on the wire */
+	bool kept;            /* it can be given again (dns/prepared.h) */
 };
 
 extern const struct now dns_room_now;
@@ -51,7 +52,7 @@ struct dns_ask {
 	bool tcp;
 };
 struct str dns_room_packet(const struct dns_ask *, uint8_t room[512]);
-/* The answer as text, kept until the next question; "" is silence. */
+/* The answer as text, also compared with what would be kept of it; until the next question; "" is silence. */
 const char *dns_room_ask(struct dns_room *, struct dns_ask);
 const char *dns_room_send(struct dns_room *, struct str packet, bool tcp);
 

@@ -38,7 +38,6 @@ bench_start(struct bench *b, uint64_t epoch)
 {
 	const struct store_config config = {
 		.self = uuid_of(1),
-		.cluster = uuid_of(2),
 		.epoch = { epoch, epoch },
 		.limits = { .records_max = 1000, .bytes_max = 1 << 20, .tombstones_max = 1000 },
 		.index_ceiling = 1,
@@ -53,7 +52,11 @@ bench_start(struct bench *b, uint64_t epoch)
 	if (journal_open(NULL, str_of(b->file), &b->journal, &b->err) != 0)
 		fail_msg("%s", b->err.text);
 	b->config = (struct local_config){
-		.store = b->store, .journal = b->journal, .self = config.self, .services_max = 100
+		.store = b->store,
+		.journal = b->journal,
+		.self = config.self,
+		.services_max = 100,
+		.deregister_min = NSEC_MIN,
 	};
 	b->local = local_new(&b->config);
 	assert_int_equal(local_node_set(b->local, b->now, &node, &b->err), 1);

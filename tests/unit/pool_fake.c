@@ -76,6 +76,17 @@ pool_member_find(const struct pool *p, struct str name, struct pool_member *out)
 	return false;
 }
 
+bool
+pool_member_by_id(const struct pool *p, const struct uuid *id, struct pool_member *out)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (uuid_eq(&p->members[i].id, id)) {
+			*out = p->members[i];
+			return true;
+		}
+	return false;
+}
+
 struct str
 pool_wire_name(const struct pool *p)
 {

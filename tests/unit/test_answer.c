@@ -334,6 +334,11 @@ nodes(void **state)
 	    "an n1.node.consul. 0 TXT \"rack=r1\"\n");
 	assert_string_equal(ask(f, "n1.node.consul", RR_AAAA),
 	    "NOERROR aa rd\nad n1.node.consul. 0 TXT \"rack=r1\"\n");
+	f->config.node_meta_asked_only = true;
+	assert_string_equal(ask(f, "n1.node.consul", RR_A),
+	    "NOERROR aa rd\nan n1.node.consul. 0 A 127.0.0.1\n");
+	assert_string_equal(ask(f, "n1.node.consul", RR_TXT),
+	    "NOERROR aa rd\nan n1.node.consul. 0 TXT \"rack=r1\"\n");
 }
 
 static void

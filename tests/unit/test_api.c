@@ -1,7 +1,6 @@
 /* The endpoints as a client meets them: table of routes, handlers, store and local services
  * together, without sockets. Requests are lines, answers are status and body.
  */
-#include "agent/external.h"
 #include "agent/http/api.h"
 #include "agent/http/dispatch.h"
 #include "agent/identity.h"
@@ -25,6 +24,41 @@ count_change(void *arg)
 	changes++;
 }
 
+/* Carries out what the cluster wants, whose disk is memory. True: *answer is the one to `request`,
+ * good until the next turn. */
+static bool
+cluster_turn(uint64_t request, struct cluster_action *answer)
+{
+	struct fsm *fsm = cluster_fsm(api.cluster);
+	struct cluster_status status;
+	uint64_t stored = 0;
+
+	while (cluster_action_next(api.cluster, answer)) {
+		if (answer->kind == CLUSTER_RAFT && answer->raft.kind == RAFT_CORE_APPEND)
+			stored = answer->raft.entry.index;
+		if (answer->kind != CLUSTER_ANSWER || answer->request != request)
+			continue;
+		status = cluster_status(api.cluster, now);
+		store_cluster_take(api.store, now, &status.cluster, fsm_external_epoch(fsm),
+		    fsm_external(fsm), true);
+		return true;
+	}
+	cluster_durable(api.cluster, now, stored);
+	cluster_tick(api.cluster, now);
+	return false;
+}
+
+/* A cluster of one: it leads once its actions are carried out. */
+static void
+cluster_found(const struct cluster_config *alone)
+{
+	struct cluster_action act;
+
+	assert_int_equal(cluster_new(alone, NULL, 1, now, &api.cluster, NULL), 0);
+	for (int turn = 0; turn < 10; turn++)
+		cluster_turn(0, &act);
+}
+
 static int
 setup(void **unused)
 {
@@ -38,6 +72,7 @@ setup(void **unused)
 		.weight_warning = 1 };
 	struct store_config config = { .limits = owner_limits_default };
 	struct local_config local = { .services_max = 4 };
+	struct cluster_config cluster = { .self = { { 1 } }, .server = true, .bootstrap = true };
 	char id[UUID_TEXT_LEN + 1];
 
 	(void)unused;
@@ -50,7 +85,6 @@ setup(void **unused)
 	assert_true(addr_parse_ip(STR("10.0.0.1"), &options.advertise_addr));
 	identity = (struct identity){ .id = { { 1 } }, .cluster = { { 2 } }, .epoch = { 1, 1 } };
 	config.self = identity.id;
-	config.cluster = identity.cluster;
 	config.epoch = identity.epoch;
 	api = (struct api){
 		.options = &options, .identity = &identity, .ready = true, .changed = count_change
@@ -58,11 +92,10 @@ setup(void **unused)
 	rng_init(&api.rng, 42);
 	api.store = store_new(&config, now);
 	store_member(api.store, now, &identity.id, STORE_MEMBER_ALIVE, 0);
-	store_member(api.store, now, &identity.cluster, STORE_MEMBER_ALIVE, 0);
 	local.store = api.store;
 	local.self = identity.id;
 	api.local = local_new(&local);
-	api.external = external_new(api.store, NULL, &identity.cluster);
+	cluster_found(&cluster);
 	node.id = str_of(uuid_format(&identity.id, id));
 	assert_true(local_node_set(api.local, now, &node, NULL) >= 0);
 	assert_true(local_service_put(api.local, now, &self, NULL, 0, true, LOCAL_SELF, NULL) >= 0);
@@ -77,7 +110,7 @@ static int
 teardown(void **unused)
 {
 	(void)unused;
-	external_free(api.external);
+	cluster_free(api.cluster);
 	local_free(api.local);
 	store_free(api.store);
 	buf_done(&body);
@@ -91,15 +124,16 @@ method_of(struct str text)
 	return str_eq(text, STR("PUT")) ? HTTP_PUT : HTTP_GET;
 }
 
-/* "GET /v1/…"; then the request's body. The answer is left in `reply` and `body`. */
 static void
-ask(const char *line, const char *sent)
+run(const char *line, const char *sent, struct http_request req)
 {
 	static struct http_header params[HTTP_QUERY_PARAMS_MAX];
-	struct http_request req = {
-		.body = str_of(sent), .arena = &arena, .params = params, .now = now
-	};
 	struct str rest = str_of(line);
+
+	req.body = str_of(sent);
+	req.arena = &arena;
+	req.params = params;
+	req.now = now;
 
 	req.method_text = str_cut(&rest, ' ');
 	req.method = method_of(req.method_text);
@@ -108,6 +142,22 @@ ask(const char *line, const char *sent)
 	req.query = rest;
 	assert_true(request_params_read(&req));
 	dispatch(http_routes, &api, &req, &body, &reply, &dispatched);
+}
+
+/* "GET /v1/…"; then the request's body. The answer is left in `reply` and `body`. What waits for the
+ * cluster is run again with its answer, as the server does it. */
+static void
+ask(const char *line, const char *sent)
+{
+	run(line, sent, (struct http_request){ 0 });
+	for (int turn = 0; turn < 20 && reply.later != 0; turn++) {
+		struct cluster_action act;
+
+		if (cluster_turn(reply.later & ~HTTP_TICKET_CLUSTER, &act))
+			run(line, sent,
+			    (struct http_request){ .answer = &act, .keep = reply.keep });
+	}
+	assert_true(reply.later == 0);
 }
 
 static void
@@ -208,8 +258,11 @@ errors_have_consuls_status_and_words(void **unused)
 static void
 without_a_leader_external_writes_fail_and_reads_go_on(void **unused)
 {
+	struct cluster *cluster = api.cluster;
+
 	(void)unused;
 	options.bootstrap = false;
+	api.cluster = NULL;
 	assert_answer("PUT /v1/catalog/register", "{\"Node\":\"a\",\"Address\":\"b\"}", 500,
 	    "No cluster leader");
 	assert_answer("GET /v1/status/leader", "", 200, "\"\"");
@@ -217,6 +270,7 @@ without_a_leader_external_writes_fail_and_reads_go_on(void **unused)
 	ask("GET /v1/catalog/nodes", "");
 	assert_int_equal(reply.status, 200);
 	options.bootstrap = true;
+	api.cluster = cluster;
 	assert_answer("GET /v1/status/leader", "", 200, "\"10.0.0.1:8300\"");
 	assert_answer("GET /v1/status/peers", "", 200, "[\"10.0.0.1:8300\"]");
 }

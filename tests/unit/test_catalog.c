@@ -149,6 +149,7 @@ struct scope {
 static const struct scope scopes[] = {
 	{ WATCH_NODES, "" },
 	{ WATCH_SERVICES, "" },
+	{ WATCH_INSTANCES, "" },
 	{ WATCH_SERVICE, "web" },
 	{ WATCH_SERVICE, "db" },
 	{ WATCH_SERVICE_HEALTH, "web" },
@@ -164,7 +165,7 @@ static const struct scope scopes[] = {
 	{ WATCH_STATE, "critical" },
 };
 enum { SCOPES = sizeof scopes / sizeof scopes[0] };
-static const char scope_letters[] = "NSwdWDxyabABupc";
+static const char scope_letters[] = "NSiwdWDxyabABupc";
 
 /* The letters of the scopes whose index has moved since the last call. */
 static const char *
@@ -203,9 +204,9 @@ a_change_touches_its_scopes_and_no_others(void **unused)
 	fix_service(&f, NULL, "web-1", "web", NULL); /* equal */
 	assert_string_equal(moved(&f), "");
 	fix_service(&f, NULL, "web-2", "web", NULL); /* one more, without checks */
-	assert_string_equal(moved(&f), "SwWa");
+	assert_string_equal(moved(&f), "SiwWa");
 	fix_service(&f, NULL, "web-1", "web", "blue"); /* tags: its checks show them */
-	assert_string_equal(moved(&f), "SwWxaAup");
+	assert_string_equal(moved(&f), "SiwWxaAup");
 	fix_check(&f, NULL, "c1", "web-1", "critical");
 	assert_string_equal(moved(&f), "WxAupc");
 	fix_check(&f, NULL, "disk", NULL, "passing"); /* of the node: all its services */
@@ -213,11 +214,11 @@ a_change_touches_its_scopes_and_no_others(void **unused)
 	fix_node(&f, &fix_self, "n1", "10.0.0.3");
 	assert_string_equal(moved(&f), "NwdWDa");
 	fix_service(&f, "n2", "web-3", "web", NULL);
-	assert_string_equal(moved(&f), "SwWb");
+	assert_string_equal(moved(&f), "SiwWb");
 	fix_service(&f, "n2", "web-3", "db", NULL); /* renamed */
-	assert_string_equal(moved(&f), "SwdWDb");
+	assert_string_equal(moved(&f), "SiwdWDb");
 	store_remove_node(f.store, f.now, STR("n2"));
-	assert_string_equal(moved(&f), "NSdDbBuc");
+	assert_string_equal(moved(&f), "NSidDbBuc");
 	store_free(f.store);
 }
 

@@ -81,7 +81,7 @@ static void
 a_file_with_ports_and_limits(void **unused)
 {
 	static const char *const unused_names[] = { "disable_update_check", "ports.serf_wan",
-		"ports.grpc", "limits.rpc_max_conns_per_client", "performance", "recursors" };
+		"ports.grpc", "limits.rpc_max_conns_per_client", "performance" };
 	struct options o;
 	struct err err = { 0 };
 
@@ -106,14 +106,14 @@ a_file_with_ports_and_limits(void **unused)
 	assert_int_equal(o.level, LOG_LEVEL_WARN);
 	assert_str(o.node_name, "n");
 	assert_int_equal(o.http_listen_count, 1);
-	assert_int_equal(o.http_listen[0].bytes[3], 2);
+	assert_int_equal(o.http_listen[0].addr.bytes[3], 2);
 	assert_int_equal(o.dns_listen_count, 0);
 	assert_int_equal(o.advertise_addr.bytes[3], 4);
-	assert_int_equal(o.unused_count, 6);
-	for (size_t i = 0; i < 6; i++)
+	assert_int_equal(o.unused_count, 5);
+	for (size_t i = 0; i < 5; i++)
 		assert_str(o.unused[i].name, unused_names[i]);
 	assert_int_equal(o.unused[4].row->type, OPTION_IGNORED);
-	assert_int_equal(o.unused[5].row->type, OPTION_LATER);
+	assert_int_equal(o.recursor_count, 1);
 	options_done(&o);
 }
 
@@ -174,13 +174,11 @@ what_is_not_there_may_be_off(void **unused)
 		const char *text;
 		size_t count;
 	} rows[] = {
-		{ "{\"ports\": {\"https\": -1}}", 0 },
-		{ "{\"ports\": {\"https\": 8501}}", 1 },
-		{ "{\"verify_incoming\": false}", 0 },
-		{ "{\"verify_incoming\": \"false\"}", 0 },
-		{ "{\"verify_incoming\": true}", 1 },
-		{ "{\"log_file\": \"\", \"recursors\": [], \"acl\": {}, \"key_file\": null}", 0 },
-		{ "{\"log_file\": \"x\", \"recursors\": [1], \"acl\": {\"enabled\": false}}", 3 },
+		{ "{\"enable_syslog\": false}", 0 },
+		{ "{\"enable_syslog\": \"false\"}", 0 },
+		{ "{\"enable_syslog\": true}", 1 },
+		{ "{\"log_file\": \"\", \"log_json\": false, \"acl\": {}, \"key_file\": null}", 0 },
+		{ "{\"log_file\": \"x\", \"log_json\": true, \"acl\": {\"enabled\": false}}", 3 },
 	};
 
 	(void)unused;
@@ -204,7 +202,7 @@ habits_of_consul_are_kept(void **unused)
 	assert_int_equal(read_text(&o,
 	    " {\"ports\": [{\"http\": \"1234\"}], \"Node_Name\": \"x\", \"server\": \"true\","
 	    "  \"node_id\": null, \"dns_config\": null, \"domain\": \"a\", \"acl\": {\"enabled\":"
-	    "  true}, \"telemetry\": {\"deep\": [{\"er\": 1}]}} \n",
+	    "  true}, \"performance\": {\"deep\": [{\"er\": 1}]}} \n",
 	    &err), 0);
 	assert_int_equal(o.http_port, 1234);
 	assert_str(o.node, "x");
@@ -333,6 +331,47 @@ the_later_word_counts(void **unused)
 }
 
 static void
+a_format_counts_more_than_names(void **unused)
+{
+	char folder[] = "/tmp/muster-config-XXXXXX", flag[64], inner[64];
+	char *argv[] = { "-dev", "-config-dir", folder, flag };
+	struct options o;
+	struct err err = { 0 };
+	bool help;
+
+	(void)unused;
+	assert_non_null(mkdtemp(folder));
+	snprintf(inner, sizeof inner, "%s/inner", folder);
+	assert_int_equal(mkdir(inner, 0700), 0); /* is not gone into */
+	write_file(folder, "a", "node_name = \"one\"");
+	write_file(folder, "b.json", "datacenter = \"two\"");
+	assert_true(options_read(&o, 3, argv, &help, &err) < 0); /* the second is no JSON */
+	options_done(&o);
+	snprintf(flag, sizeof flag, "-config-format=hcl"); /* behind what it is about */
+	assert_int_equal(options_read(&o, 4, argv, &help, &err), 0);
+	assert_str(o.node_name, "one");
+	assert_str(o.datacenter, "two");
+	options_done(&o);
+	snprintf(flag, sizeof flag, "-config-format=json");
+	assert_true(options_read(&o, 4, argv, &help, &err) < 0);
+	options_done(&o);
+	write_file(folder, "a", "{\"node_name\": \"three\"}");
+	write_file(folder, "b.json", "{\"datacenter\": \"four\"}");
+	assert_int_equal(options_read(&o, 4, argv, &help, &err), 0);
+	assert_str(o.node_name, "three");
+	assert_str(o.datacenter, "four");
+	options_done(&o);
+	assert_int_equal(options_read(&o, 3, argv, &help, &err), 0);
+	assert_false(str_eq(o.node_name, STR("three"))); /* "a" is no name of a config file */
+	assert_str(o.datacenter, "four");
+	options_done(&o);
+	remove_file(folder, "a");
+	remove_file(folder, "b.json");
+	remove_file(folder, "inner");
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static void
 services_and_checks_are_defined(void **unused)
 {
 	struct options o;
@@ -381,6 +420,7 @@ main(void)
 		cmocka_unit_test(mistakes_name_file_and_key),
 		cmocka_unit_test(every_truncation_is_an_error),
 		cmocka_unit_test(the_later_word_counts),
+		cmocka_unit_test(a_format_counts_more_than_names),
 		cmocka_unit_test(services_and_checks_are_defined),
 	};
 

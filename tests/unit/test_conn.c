@@ -458,6 +458,199 @@ what_a_handler_says_cannot_split_a_reply(void **unused)
 	    "5\r\n\r\n");
 }
 
+struct letters { /* a body of `left` pieces: "aaa", "bbb" … */
+	struct http_stream stream;
+	unsigned made, left, *freed;
+};
+
+static bool
+letters_next(struct http_stream *stream, size_t want, struct buf *out)
+{
+	struct letters *l = (struct letters *)stream;
+
+	assert_int_equal(want, HTTP_STREAM_WANT);
+	for (int i = 0; i < 3; i++)
+		buf_addc(out, (char)('a' + l->made));
+	l->made++;
+	return --l->left > 0;
+}
+
+static void
+letters_free(struct http_stream *stream)
+{
+	struct letters *l = (struct letters *)stream;
+
+	(*l->freed)++;
+	free(l);
+}
+
+/* Gives a request that is answered with a stream of three pieces. */
+static void
+begin_stream(const char *request, unsigned *freed)
+{
+	struct letters *l = mem_new(struct letters);
+	struct http_reply rp;
+
+	begin();
+	*freed = 0;
+	*l = (struct letters){ { .next = letters_next, .free = letters_free }, 0, 3, freed };
+	http_conn_input(conn, now, str_of(request));
+	assert_non_null(http_conn_request(conn, now));
+	reply_init(&rp, &body, false);
+	rp.stream = &l->stream;
+	http_conn_reply(conn, now, &rp, NULL);
+}
+
+static size_t
+sends_until_quiet(void)
+{
+	size_t turns = 0;
+	struct str s[4];
+
+	while (http_conn_output(conn, s, 4) > 0) {
+		assert_null(http_conn_request(conn, now)); /* the next one waits */
+		send_all();
+		http_conn_settle(conn);
+		turns++;
+	}
+	return turns;
+}
+
+static void
+a_body_goes_out_in_pieces(void **unused)
+{
+	unsigned freed;
+
+	(void)unused;
+	begin_stream(
+	    "GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n", &freed);
+	assert_int_equal(sends_until_quiet(), 4); /* the head, then one piece in a turn */
+	assert_int_equal(freed, 1);
+	buf_addc(&sent, '\0');
+	assert_non_null(strstr(sent.p, "\r\nTransfer-Encoding: chunked\r\n\r\n"
+				       "00000003\r\naaa\r\n00000003\r\nbbb\r\n"
+				       "00000003\r\nccc\r\n0\r\n\r\n"));
+	assert_null(strstr(sent.p, "Content-Length"));
+	assert_false(http_conn_closed(conn));
+	serve();
+	assert_str(buf_str(&story), "GET /y 1[];");
+}
+
+static void
+an_old_client_gets_pieces_until_the_end(void **unused)
+{
+	unsigned freed;
+
+	(void)unused;
+	begin_stream("GET /x HTTP/1.0\r\n\r\n", &freed);
+	sends_until_quiet();
+	assert_true(str_ends(buf_str(&sent), STR("\r\n\r\naaabbbccc")));
+	assert_int_equal(freed, 1);
+	assert_true(http_conn_closed(conn));
+}
+
+struct drops { /* a live body: what was put into `waiting` */
+	struct http_stream stream;
+	struct str waiting;
+	unsigned *freed;
+};
+
+static bool
+drops_next(struct http_stream *stream, size_t want, struct buf *out)
+{
+	struct drops *d = (struct drops *)stream;
+
+	(void)want;
+	buf_add(out, d->waiting);
+	d->waiting = STR_NONE;
+	return true;
+}
+
+static void
+drops_free(struct http_stream *stream)
+{
+	(*((struct drops *)stream)->freed)++;
+}
+
+static struct drops drops;
+
+/* A request that is answered with a live stream, whose head is sent. */
+static void
+begin_drops(unsigned *freed)
+{
+	struct http_reply rp;
+
+	begin();
+	*freed = 0;
+	drops = (struct drops){ { .next = drops_next, .free = drops_free, .live = true }, STR_NONE,
+		freed };
+	http_conn_input(conn, now, STR("GET /x HTTP/1.1\r\nHost: a\r\n\r\n"));
+	assert_non_null(http_conn_request(conn, now));
+	reply_init(&rp, &body, false);
+	rp.stream = &drops.stream;
+	http_conn_reply(conn, now, &rp, NULL);
+	sends_until_quiet();
+}
+
+static void
+a_live_stream_waits_without_a_limit_and_goes_on(void **unused)
+{
+	unsigned freed;
+
+	(void)unused;
+	begin_drops(&freed);
+	assert_true(str_ends(buf_str(&sent), STR("chunked\r\n\r\n")));
+	assert_true(http_conn_deadline(conn) == NSEC_NEVER);
+	now.mono += NSEC_HOUR;
+	drops.waiting = STR("abc");
+	assert_null(http_conn_request(conn, now)); /* as every turn begins */
+	http_conn_settle(conn);
+	assert_true(http_conn_deadline(conn) > now.mono); /* the client is slow from now on */
+	sends_until_quiet();
+	assert_true(str_ends(buf_str(&sent), STR("\r\n\r\n00000003\r\nabc\r\n")));
+	assert_true(http_conn_wants_input(conn));
+	http_conn_eof(conn, now);
+	assert_true(http_conn_closed(conn));
+	http_conn_free(conn);
+	conn = NULL;
+	assert_int_equal(freed, 1);
+}
+
+static void
+a_live_stream_ends_with_the_server(void **unused)
+{
+	unsigned freed;
+
+	(void)unused;
+	begin_drops(&freed);
+	http_conn_stop(conn);
+	assert_false(http_conn_closed(conn));
+	http_conn_settle(conn);
+	sends_until_quiet();
+	assert_true(str_ends(buf_str(&sent), STR("chunked\r\n\r\n0\r\n\r\n")));
+	assert_int_equal(freed, 1);
+	assert_true(http_conn_closed(conn));
+}
+
+static void
+a_stream_ends_with_its_client(void **unused)
+{
+	unsigned freed;
+
+	(void)unused;
+	begin_stream("GET /x HTTP/1.1\r\nHost: a\r\n\r\n", &freed);
+	send_all();
+	http_conn_settle(conn);
+	assert_int_equal(freed, 0);
+	now.mono += limits.write_time; /* it does not read */
+	assert_int_equal(http_conn_deadline(conn), now.mono);
+	http_conn_tick(conn, now);
+	assert_true(http_conn_closed(conn));
+	http_conn_free(conn);
+	conn = NULL;
+	assert_int_equal(freed, 1);
+}
+
 int
 main(void)
 {
@@ -473,6 +666,11 @@ main(void)
 		cmocka_unit_test(idle_and_parked_connections_are_small),
 		cmocka_unit_test(a_client_that_ends_gets_its_answers),
 		cmocka_unit_test(what_a_handler_says_cannot_split_a_reply),
+		cmocka_unit_test(a_body_goes_out_in_pieces),
+		cmocka_unit_test(an_old_client_gets_pieces_until_the_end),
+		cmocka_unit_test(a_stream_ends_with_its_client),
+		cmocka_unit_test(a_live_stream_waits_without_a_limit_and_goes_on),
+		cmocka_unit_test(a_live_stream_ends_with_the_server),
 	};
 	int rc;
 

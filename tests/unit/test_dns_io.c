@@ -19,6 +19,8 @@
 
 #define WAIT_MS 5000
 
+static unsigned threads; /* of the listeners */
+
 struct world {
 	struct dns_room room;
 	struct event_base *base;
@@ -35,13 +37,22 @@ parsed(const char *text)
 	return at;
 }
 
+static int
+listen_at(struct event_base *base, struct dns_responder *responder, const struct addr *at,
+    unsigned count, struct dns_io **out, struct err *err)
+{
+	const struct dns_io_config config = { .listen = at, .count = 1, .threads = count };
+
+	return dns_io_new(base, responder, &config, out, err);
+}
+
 static void
 listen_on(struct world *w, const char *text)
 {
 	struct addr at = parsed(text);
 	struct err err;
 
-	assert_int_equal(dns_io_new(w->base, w->room.responder, &at, 1, &w->io, &err), 0);
+	assert_int_equal(listen_at(w->base, w->room.responder, &at, threads, &w->io, &err), 0);
 	w->at = dns_io_address(w->io, 0);
 	assert_int_not_equal(w->at.port, 0);
 }
@@ -147,6 +158,8 @@ send_all(struct world *w, int fd, struct str bytes)
 
 		if (n > 0)
 			bytes = str_skip(bytes, (size_t)n);
+		else if (errno != EAGAIN)
+			fail_msg("send: error %d", errno); /* never as long as it takes */
 		turn(w);
 	}
 }
@@ -203,7 +216,7 @@ udp_over_ipv6(void **state)
 	struct addr at = parsed("[::]:0");
 	static const char *const addresses[] = { "[::1]", "127.0.0.2" };
 
-	if (dns_io_new(w->base, w->room.responder, &at, 1, &w->io, NULL) != 0) {
+	if (listen_at(w->base, w->room.responder, &at, threads, &w->io, NULL) != 0) {
 		print_message("no IPv6 here\n");
 		return;
 	}
@@ -223,6 +236,7 @@ udp_in_batches(void **state)
 	struct world *w = *state;
 	uint8_t packet_room[512], room[512];
 	char odd[100] = { 0 };
+	bool came[100] = { false };
 	struct str packet = dns_room_packet(&small, packet_room);
 	int fd;
 
@@ -233,9 +247,11 @@ udp_in_batches(void **state)
 		assert_int_equal(send(fd, packet.p, packet.n, 0), packet.n);
 		assert_int_equal(send(fd, odd, (size_t)i % 12, 0), i % 12); /* no answer to these */
 	}
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 100; i++) { /* threads and the loop may overtake each other */
 		assert_true(receive(w, fd, room, sizeof room) > (ssize_t)packet.n);
-		assert_int_equal(room[0], i);
+		assert_in_range(room[0], 0, 99);
+		assert_false(came[room[0]]);
+		came[room[0]] = true;
 	}
 	(void)close(fd);
 }
@@ -298,6 +314,7 @@ tcp_a_message_of_64_kib(void **state)
 	message[0] = message[1] = 0xff;
 	message[4] = 0; /* a query */
 	listen_on(w, "127.0.0.1:0");
+	dns_io_tcp_idle(w->io, NSEC_HOUR); /* a busy machine takes its time for so many steps */
 	fd = client(w, SOCK_STREAM, "127.0.0.1");
 	for (size_t i = 0; i < sizeof message; i++)
 		send_all(w, fd, str_mem(message + i, 1));
@@ -412,7 +429,7 @@ ports_in_use_are_named(void **state)
 	struct err err;
 
 	listen_on(w, "127.0.0.1:0");
-	assert_int_equal(dns_io_new(w->base, w->room.responder, &w->at, 1, &other, &err), ERR_IO);
+	assert_int_equal(listen_at(w->base, w->room.responder, &w->at, threads, &other, &err), ERR_IO);
 	assert_non_null(strstr(err.text, "127.0.0.1:"));
 	assert_non_null(strstr(err.text, "in use"));
 }
@@ -436,5 +453,11 @@ main(void)
 		io_test(ports_in_use_are_named),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (; threads <= 2; threads++) {
+		int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+		if (failed != 0)
+			return failed;
+	}
+	return 0;
 }

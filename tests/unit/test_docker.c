@@ -421,6 +421,113 @@ a_shared_network_has_the_others_address(void **unused)
 	story("remove h:side:80\n");
 }
 
+/* A container that shares the network of `with`, and exposes port 80. */
+static const char *
+sharing(const char *id, const char *with)
+{
+	static char text[1024];
+
+	snprintf(text, sizeof text,
+	    "{\"Id\":\"%s\",\"Name\":\"/side\",\"Config\":{\"Image\":\"web\",\"ExposedPorts\":{"
+	    "\"80/tcp\":{}}},\"State\":{\"Running\":true},\"HostConfig\":{\"NetworkMode\":"
+	    "\"container:%s\"}}",
+	    id, with);
+	return text;
+}
+
+static void
+a_chain_of_shared_networks_is_followed(void **unused)
+{
+	(void)unused;
+	reach("[{\"Id\":\"aa\",\"State\":\"running\"}]");
+	answer("/aa/json", 200, sharing("aa", "bb"));
+	answer("/bb/json", 200, sharing("bb", "cc"));
+	forget();
+	answer("/cc/json", 200, running("cc", "c", 82, 1, "", ""));
+	story("service h:side:80 172.17.0.2:80\nsynced\n");
+	event("start", "cc", "");
+	answer("/aa/json", 200, sharing("aa", "cc"));
+	answer("/cc/json", 200, running("cc", "c", 82, 1, "", ""));
+	answer("/cc/json", 200, running("cc", "c", 82, 1, "", ""));
+	forget();
+	bytes("{\"Type\":\"network\",\"Action\":\"disconnect\",\"Actor\":{\"ID\":\"ee\","
+	      "\"Attributes\":{\"container\":\"cc\"}},\"timeNano\":1020001000000}\n");
+	story("> /v1.41/containers/aa/json\n> /v1.41/containers/cc/json\n");
+	answer("/aa/json", 200, sharing("aa", "cc"));
+	answer("/cc/json", 200, running("cc", "c", 82, 1, "", ""));
+	answer("/cc/json", 200, running("cc", "c", 82, 1, "", ""));
+	/* one that goes round in a circle ends */
+	event("start", "dd", "");
+	answer("/dd/json", 200, sharing("dd", "ee"));
+	for (int i = 0; i < 2; i++) {
+		answer("/ee/json", 200, sharing("ee", "dd"));
+		answer("/dd/json", 200, sharing("dd", "ee"));
+	}
+	forget();
+	assert_int_equal(asked_count, 0);
+}
+
+static void
+a_choice_of_network_is_told_once(void **unused)
+{
+	const char *two = "{\"Id\":\"bb\",\"Name\":\"/two\",\"Config\":{\"Image\":\"web\","
+			  "\"ExposedPorts\":{\"80/tcp\":{}}},\"State\":{\"Running\":true},"
+			  "\"HostConfig\":{\"NetworkMode\":\"one\"},\"NetworkSettings\":{"
+			  "\"Networks\":{\"one\":{\"IPAddress\":\"10.1.0.2\"},"
+			  "\"two\":{\"IPAddress\":\"10.2.0.2\"}},\"Ports\":{\"80/tcp\":null}}}";
+
+	(void)unused;
+	config.rules.internal = true;
+	docker_free(docker);
+	begin();
+	reach("[{\"Id\":\"bb\",\"State\":\"running\"}]");
+	forget();
+	answer("/bb/json", 200, two);
+	story("warn container in several networks, SERVICE_NETWORK or -docker-network chooses "
+	      "taken=one others=1 id=bb\nservice h:two:80 10.1.0.2:80\nsynced\n");
+	event("rename", "bb", "");
+	forget();
+	answer("/bb/json", 200, two);
+	story("");
+}
+
+static void
+a_resync_tells_all_again(void **unused)
+{
+	(void)unused;
+	reach_one("", ",\"Health\":{\"Status\":\"healthy\"}");
+	docker_resync(docker, now);
+	drain();
+	answer("/containers/json", 200, "[{\"Id\":\"aa\",\"State\":\"running\"}]");
+	forget();
+	answer("/aa/json", 200,
+	    running("aa", "web", 8080, 10, "", ",\"Health\":{\"Status\":\"healthy\"}"));
+	story("service h:web:80 10.0.0.1:8080\ncheck docker-health:h:web:80 0 \nsynced\n");
+	event("rename", "aa", ""); /* and once only */
+	forget();
+	answer("/aa/json", 200,
+	    running("aa", "web", 8080, 10, "", ",\"Health\":{\"Status\":\"healthy\"}"));
+	story("");
+}
+
+static void
+so_many_workers_as_are_asked_for(void **unused)
+{
+	(void)unused;
+	config.workers = 2;
+	docker_free(docker);
+	begin();
+	reach("[{\"Id\":\"aa\",\"State\":\"running\"},{\"Id\":\"bb\",\"State\":\"running\"},"
+	      "{\"Id\":\"cc\",\"State\":\"running\"}]");
+	assert_int_equal(asked_count, 2);
+	answer("/aa/json", 404, "");
+	assert_int_equal(asked_count, 2);
+	answer("/bb/json", 404, "");
+	forget();
+	answer("/cc/json", 404, "");
+	story("synced\n");
+}
+
 static void
 networks_and_strangers(void **unused)
 {
@@ -511,6 +618,10 @@ main(void)
 		story_test(what_cannot_be_read_asks_for_a_list),
 		story_test(too_many_strangers_fall_back_to_a_list),
 		story_test(a_shared_network_has_the_others_address),
+		story_test(a_chain_of_shared_networks_is_followed),
+		story_test(a_choice_of_network_is_told_once),
+		story_test(a_resync_tells_all_again),
+		story_test(so_many_workers_as_are_asked_for),
 		story_test(networks_and_strangers),
 		story_test(other_rules_make_only_differences),
 		story_test(news_carry_the_time_of_their_event),

@@ -194,6 +194,65 @@ what_others_registered_is_left_alone(void **state)
 	assert_non_null(local_service_find(f->local, STR("h:web:80")));
 }
 
+static void
+both_families_are_registered(void **state)
+{
+	struct fixture *f = *state;
+	struct docker_news news = web();
+	const struct local_service *s;
+
+	news.service.address_other = STR("fd00::1");
+	news.service.port_other = 8081;
+	docker_news_apply(f->local, f->now, &news);
+	s = local_service_find(f->local, STR("h:web:80"));
+	assert_non_null(s);
+	assert_int_equal(s->info.tagged_count, 4);
+	assert_str(s->info.tagged[0].tag, "lan_ipv4");
+	assert_str(s->info.tagged[0].address, "10.0.0.1");
+	assert_int_equal(s->info.tagged[0].port, 8080);
+	assert_str(s->info.tagged[1].tag, "lan_ipv6");
+	assert_str(s->info.tagged[1].address, "fd00::1");
+	assert_int_equal(s->info.tagged[1].port, 8081);
+	assert_str(s->info.tagged[2].tag, "wan_ipv4");
+	assert_str(s->info.tagged[3].tag, "wan_ipv6");
+	news.service.address_other = STR_NONE;
+	docker_news_apply(f->local, f->now, &news);
+	assert_int_equal(local_service_find(f->local, STR("h:web:80"))->info.tagged_count, 2);
+}
+
+static void
+put_api(struct fixture *f, struct str id)
+{
+	struct service_info info = { .id = id, .name = STR("left"), .weight_passing = 1,
+		.weight_warning = 1 };
+	struct err err = { 0 };
+
+	assert_int_equal(
+	    local_service_put(f->local, f->now, &info, NULL, 0, false, LOCAL_API, &err), 1);
+}
+
+static void
+a_cleanup_takes_out_what_no_container_offers(void **state)
+{
+	static const char *const gone[] = { "h:old:80", "h:old:53:udp", "h:web-2:443" };
+	static const char *const kept[] = { "h:web:443", "other:old:80", "h:old", "h:old:http",
+		"h:old:80:sctp", "h::80", "hh:old:80", "plain" };
+	struct fixture *f = *state;
+	struct docker_news news = web();
+
+	docker_news_apply(f->local, f->now, &news); /* h:web:80 runs */
+	for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
+		put_api(f, str_of(gone[i]));
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		put_api(f, str_of(kept[i]));
+	docker_news_cleanup(f->local, f->now, STR("h"));
+	for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
+		assert_null(local_service_find(f->local, str_of(gone[i])));
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		assert_non_null(local_service_find(f->local, str_of(kept[i])));
+	assert_non_null(local_service_find(f->local, STR("h:web:80")));
+}
+
 int
 main(void)
 {
@@ -205,6 +264,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_refused_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_others_registered_is_left_alone, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(both_families_are_registered, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_cleanup_takes_out_what_no_container_offers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

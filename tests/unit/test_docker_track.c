@@ -205,7 +205,7 @@ on_success_at_a_reconcile(void **unused)
 	answer("?all=1", 200, "[{\"Id\":\"aa\",\"State\":\"exited\"}]");
 	forget();
 	answer("/aa/json", 200, ended("aa", 5));
-	story("check docker-state:h:web:80 2 exited with code 5\nsynced\n");
+	story("service h:web:80 10.0.0.1:8080\ncheck docker-state:h:web:80 2 exited with code 5\nsynced\n");
 }
 
 static void

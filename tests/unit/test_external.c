@@ -1,25 +1,30 @@
 /* External nodes, services and checks: what /v1/catalog/register and deregister do. */
 #include "agent/external.h"
 
+#include "kv/fsm.h"
+
 #include "tests/unit/local_bench.h"
 
 struct xbench {
 	struct bench b;
-	struct external *x;
+	struct fsm *fsm; /* the log's end: what is planned is decided at once */
+	uint64_t raft;
+	struct buf steps; /* of the last plan */
 };
 
 static int
 x_setup(void **state)
 {
 	struct xbench *t = mem_new(struct xbench);
-	struct uuid cluster = uuid_of(2);
 	void *bench;
 
 	if (setup(&bench) != 0)
 		return -1;
 	memcpy(&t->b, bench, sizeof t->b);
 	free(bench);
-	t->x = external_new(t->b.store, t->b.journal, &cluster);
+	t->fsm = fsm_new(NULL);
+	t->raft = 1;
+	buf_init(&t->steps, FSM_STEPS_BYTES_MAX);
 	*state = t;
 	return 0;
 }
@@ -30,19 +35,73 @@ x_teardown(void **state)
 	struct xbench *t = *state;
 	void *bench = &t->b;
 
-	external_free(t->x);
+	fsm_free(t->fsm);
+	buf_done(&t->steps);
 	return teardown(&bench); /* frees t: the bench is its first member */
+}
+
+static void
+x_show(struct xbench *t)
+{
+	const struct uuid cluster = uuid_of(2);
+
+	store_cluster_take(t->b.store, t->b.now, &cluster, fsm_external_epoch(t->fsm),
+	    fsm_external(t->fsm), true);
 }
 
 static void
 x_restart(struct xbench *t)
 {
-	struct uuid cluster = uuid_of(2);
-
-	external_free(t->x);
 	bench_restart(&t->b);
-	t->x = external_new(t->b.store, t->b.journal, &cluster);
-	assert_int_equal(external_restore(t->x, t->b.now, &t->b.err), 0);
+	x_show(t);
+}
+
+/* The log takes the plan: 1 when it changed something, 0 when not; -1: a condition does not hold. */
+static int
+x_decide(struct xbench *t)
+{
+	struct fsm_op *op = mem_new(struct fsm_op);
+	uint64_t before = owner_digest(fsm_external(t->fsm)).number;
+	struct buf bytes, result;
+	int status;
+
+	op->command = FSM_EXTERNAL;
+	op->steps = buf_str(&t->steps);
+	buf_init(&bytes, 2 * FSM_STEPS_BYTES_MAX);
+	buf_init(&result, 1000);
+	assert_int_equal(fsm_op_write(&bytes, op, &t->b.err), 0);
+	assert_int_equal(fsm_apply(t->fsm, t->b.now.mono, ++t->raft, buf_str(&bytes), &result,
+			     &t->b.err),
+	    0);
+	status = result.p[0];
+	buf_done(&bytes);
+	buf_done(&result);
+	free(op);
+	x_show(t);
+	assert_true(status == FSM_TRUE || status == FSM_FALSE);
+	if (status == FSM_FALSE)
+		return -1;
+	return owner_digest(fsm_external(t->fsm)).number > before;
+}
+
+static int
+x_register(struct xbench *t, const struct external_register *r)
+{
+	int rc;
+
+	buf_clear(&t->steps);
+	rc = external_register(t->b.store, r, &t->steps, &t->b.err);
+	return rc < 0 ? rc : x_decide(t);
+}
+
+static int
+x_deregister(struct xbench *t, const struct external_deregister *d)
+{
+	int rc;
+
+	buf_clear(&t->steps);
+	rc = external_deregister(t->b.store, d, &t->steps, &t->b.err);
+	return rc < 0 ? rc : x_decide(t);
 }
 
 static struct external_register
@@ -56,7 +115,7 @@ a_node(const char *name, const char *address)
 static int
 put(struct xbench *t, const struct external_register *r)
 {
-	return external_register(t->x, t->b.now, r, &t->b.err);
+	return x_register(t, r);
 }
 
 static int
@@ -87,7 +146,7 @@ drop(struct xbench *t, const char *node, const char *service_id, const char *che
 {
 	const struct external_deregister d = { str_of(node), str_of(service_id), str_of(check_id) };
 
-	return external_deregister(t->x, t->b.now, &d, &t->b.err);
+	return x_deregister(t, &d);
 }
 
 static const struct catalog_node *
@@ -359,19 +418,82 @@ a_registration_over_the_limit_leaves_nothing(void **state)
 {
 	struct xbench *t = *state;
 	static char notes[400 * 1024];
-	struct check_info checks[3];
+	struct check_info checks[12]; /* more than FSM_STEPS_BYTES_MAX in all */
 	struct external_register r = a_node("a", "10.9.0.1");
 
 	memset(notes, 'n', sizeof notes);
-	for (size_t i = 0; i < 3; i++)
-		checks[i] = (struct check_info){ .id = str_mem(&"123"[i], 1),
+	for (size_t i = 0; i < 12; i++)
+		checks[i] = (struct check_info){ .id = str_mem(&"123456789abc"[i], 1),
 			.notes = str_mem(notes, sizeof notes) };
 	r.checks = checks;
-	r.check_count = 3;
+	r.check_count = 12;
 	assert_int_equal(put(t, &r), ERR_LIMIT);
 	assert_node(t, "a", "-");
 	x_restart(t);
 	assert_node(t, "a", "-");
+}
+
+/* "X.XXX" of a node's coordinate, "-": it has none. */
+static void
+assert_place(const struct xbench *t, const char *name, const char *want)
+{
+	const struct catalog_node *n = node_of(t, name);
+	struct coordinate_info at;
+	char got[32] = "-";
+
+	if (n != NULL && catalog_node_coordinate(store_catalog(t->b.store), n, &at))
+		snprintf(got, sizeof got, "%.3f", at.vec[7]);
+	assert_string_equal(got, want);
+}
+
+static int
+place(struct xbench *t, const char *name, double at)
+{
+	struct coordinate_info info = { .vec = { [7] = at }, .error = 1 };
+	int rc;
+
+	buf_clear(&t->steps);
+	rc = external_coordinate(str_of(name), &info, &t->steps, &t->b.err);
+	return rc < 0 ? rc : x_decide(t);
+}
+
+static void
+a_coordinate_is_of_a_node_that_is_there(void **state)
+{
+	struct xbench *t = *state;
+	const struct watch_key key = { WATCH_COORDINATES, STR_NONE };
+	struct external_register r = a_node("b", "10.9.0.2");
+	uint64_t index;
+
+	assert_int_equal(place(t, "a", 0.5), -1); /* a condition does not hold */
+	put_on(t, "a", "web", "w1");
+	assert_place(t, "a", "-");
+	index = watch_index(store_watches(t->b.store), key);
+	assert_int_equal(place(t, "a", 0.5), 1);
+	assert_true(watch_index(store_watches(t->b.store), key) > index);
+	index = watch_index(store_watches(t->b.store), key);
+	assert_int_equal(place(t, "a", 0.5), 0);
+	assert_true(watch_index(store_watches(t->b.store), key) == index);
+	x_restart(t);
+	assert_place(t, "a", "0.500");
+	assert_int_equal(place(t, "n1", 0.5), -1); /* an agent's: it speaks for itself */
+	assert_place(t, "n1", "-");
+	/* it goes with its node, and does not wait for the next of that name */
+	drop(t, "a", "w1", "");
+	assert_place(t, "a", "0.500");
+	drop(t, "a", "", "");
+	put_on(t, "a", "web", "w1");
+	assert_place(t, "a", "-");
+	/* also with one that gives way to another name */
+	r.node.id = STR("0c7bd0f5-0fb6-4ee7-9e0e-0f1f6c1c2c3d");
+	put(t, &r);
+	assert_int_equal(place(t, "b", 0.25), 1);
+	r.node.name = STR("c");
+	put(t, &r);
+	assert_node(t, "b", "-");
+	r.node = a_node("b", "10.9.0.3").node;
+	put(t, &r);
+	assert_place(t, "b", "-");
 }
 
 #define x_test(f) cmocka_unit_test_setup_teardown(f, x_setup, x_teardown)
@@ -389,6 +511,7 @@ main(void)
 		x_test(what_an_agent_owns_is_only_masked),
 		x_test(what_was_registered_is_back),
 		x_test(a_registration_over_the_limit_leaves_nothing),
+		x_test(a_coordinate_is_of_a_node_that_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,9 +43,23 @@ static const struct usage try_usage = {
 	.run = try_run,
 };
 
-const struct usage *const usages[] = { &try_usage, NULL };
+static const struct try_flags last_initial = { .loud = true, .name = "nobody" };
 
-/* The words of one line, parted by blanks. */
+static const struct usage last_usage = {
+	.name = "box try last",
+	.takes = "[-loud] WORD...",
+	.text = "Tries too. And says more.",
+	.flags = try_table,
+	.size = sizeof(struct try_flags),
+	.initial = &last_initial,
+	.words_last = true,
+	.words_max = -1,
+	.run = try_run,
+};
+
+const struct usage *const usages[] = { &try_usage, &last_usage, NULL };
+
+/* The words of one line, parted by blanks; of a group's when there is no usage. */
 static int
 run(const struct usage *u, const char *line)
 {
@@ -57,7 +71,7 @@ run(const struct usage *u, const char *line)
 	for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
 		argv[argc++] = w;
 	runs = 0;
-	return usage_run(u, argc, argv);
+	return u == NULL ? usage_group("box", argc, argv) : usage_run(u, argc, argv);
 }
 
 static void
@@ -98,6 +112,38 @@ what_makes_no_sense_is_told(void **unused)
 }
 
 static void
+words_may_end_the_flags(void **unused)
+{
+	(void)unused;
+	assert_int_equal(run(&last_usage, "-name=x key -name y --help"), 7);
+	assert_string_equal(got.name, "x");
+	assert_string_equal(words, "key,-name,y,--help,");
+	assert_int_equal(run(&last_usage, "-"), 7);
+	assert_true(got.loud);
+	assert_string_equal(got.name, "nobody");
+	assert_int_equal(run(&last_usage, "-loud=false"), 7);
+	assert_false(got.loud);
+}
+
+static void
+a_group_finds_its_command(void **unused)
+{
+	(void)unused;
+	assert_int_equal(run(NULL, "try last -loud a"), 7);
+	assert_string_equal(words, "a,");
+	assert_int_equal(run(NULL, "try --help"), 0);
+	assert_int_equal(run(NULL, "--help"), 0);
+	assert_int_equal(run(NULL, ""), 1);
+	assert_int_equal(run(NULL, "try"), 1);
+	assert_int_equal(run(NULL, "tr last"), 1);
+	assert_int_equal(run(NULL, "try lasting"), 1);
+	assert_int_equal(run(NULL, "-loud try last"), 1);
+	assert_int_equal(runs, 0);
+	assert_int_equal(run(NULL, "try last --help"), 0);
+	assert_int_equal(runs, 0);
+}
+
+static void
 an_address_that_is_none_is_told(void **unused)
 {
 	struct usage u = try_usage;
@@ -134,6 +180,15 @@ path_parts_are_escaped(void **unused)
 	buf_init(&b, 4096);
 	path_add(&b, STR("a/b c-1.x_~:[%?&=\xc3"));
 	assert_str(buf_str(&b), "a%2Fb%20c-1.x_~%3A%5B%25%3F%26%3D%C3");
+	buf_clear(&b);
+	path_add_key(&b, STR("a/b.c/../.d//e ?/"));
+	assert_str(buf_str(&b), "a/b.c/../.d//e%20%3F/");
+	buf_clear(&b);
+	buf_add(&b, STR("/v1/x"));
+	path_add_query(&b, "stale", STR_NONE);
+	path_add_query(&b, "cas", STR("1"));
+	path_add_query(&b, "dc", STR(""));
+	assert_str(buf_str(&b), "/v1/x?stale&cas=1&dc=");
 	buf_done(&b);
 }
 
@@ -143,6 +198,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_stand_anywhere_in_every_form),
 		cmocka_unit_test(what_makes_no_sense_is_told),
+		cmocka_unit_test(words_may_end_the_flags),
+		cmocka_unit_test(a_group_finds_its_command),
 		cmocka_unit_test(an_address_that_is_none_is_told),
 		cmocka_unit_test(the_manual_shows_every_flag),
 		cmocka_unit_test(path_parts_are_escaped),

@@ -25,7 +25,7 @@ static void
 every_truncation_is_refused(void **unused)
 {
 	static const enum fsm_command commands[] = { FSM_KV, FSM_TXN, FSM_SESSION_CREATE,
-		FSM_SESSION_END, FSM_REAP, FSM_RESTORE };
+		FSM_SESSION_END, FSM_REAP, FSM_RESTORE, FSM_QUERY };
 	struct fsm_op *op = mem_new(struct fsm_op), *back = mem_new(struct fsm_op);
 	struct run r;
 	struct buf b, again;
@@ -37,14 +37,16 @@ every_truncation_is_refused(void **unused)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		op->command = commands[i];
 		op->kv_count = commands[i] == FSM_TXN ? 2 : 1;
-		op->kv[0] = (struct kv_op){ KV_LOCK, STR("key"), STR("value"), UINT64_MAX, 300,
-			STR(S1) };
+		op->kv[0] =
+		    (struct kv_op){ KV_LOCK, STR("key"), STR("value"), UINT64_MAX, 300, STR(S1) };
 		op->kv[1] = op->kv[0];
 		op->session.name = STR("n");
 		op->session.ttl = SESSION_TTL_MIN;
 		op->session.node_checks = (struct session_checks){ false, 1, STR("\001x") };
 		op->reap_delays = 4711;
 		op->snapshot = STR("abc");
+		op->query_verb = FSM_QUERY_UPDATE;
+		op->query = STR("no definition");
 		op_bytes(&b, op);
 		assert_int_equal(fsm_op_read(buf_str(&b), back, NULL), 0);
 		op_bytes(&again, back);
@@ -183,7 +185,7 @@ a_snapshot_gives_the_same_state_back(void **unused)
 	assert_true(str_eq(buf_str(&first), buf_str(&second)));
 	assert_true(fsm_index(b.fsm) == fsm_index(a.fsm));
 	b.raft = fsm_raft_index(b.fsm);
-	assert_int_equal(request(&b, 3, 1, "x"), FSM_TRUE); /* results are in snapshots */
+	assert_int_equal(request(&b, 3, 1, "x"), FSM_TRUE);          /* results are in snapshots */
 	assert_int_equal(run_lock(&b, KV_LOCK, "m", S2), FSM_FALSE); /* and lock delays */
 	run_end(&b, S2);
 	assert_null(run_key(&b, "n"));
@@ -209,6 +211,14 @@ writes_do_not_disturb_a_snapshot_under_way(void **unused)
 	s = fsm_snapshot_new(a.fsm);
 	for (unsigned i = 0; fsm_snapshot_next(s, 1, &second); i++)
 		run_put(&a, i % 2 == 0 ? "l" : "x", i % 3 == 0 ? "1" : "2");
+	assert_true(str_eq(buf_str(&first), buf_str(&second)));
+	for (unsigned stop = 0; stop < 3; stop++) { /* again, from wherever it is */
+		fsm_snapshot_rewind(s);
+		buf_clear(&second);
+		for (unsigned i = 0; fsm_snapshot_next(s, 1, &second) && (stop == 2 || i <= stop);
+		     i++)
+			;
+	}
 	fsm_snapshot_free(s);
 	assert_true(str_eq(buf_str(&first), buf_str(&second)));
 	fsm_snapshot_free(fsm_snapshot_new(a.fsm)); /* given up at once */
@@ -258,6 +268,86 @@ a_restore_goes_on_above_all_indexes(void **unused)
 	run_done(&b);
 }
 
+static int
+restore_part(struct run *r, uint64_t id, struct str all, size_t at, size_t n)
+{
+	struct fsm_op *op = mem_new(struct fsm_op);
+	int status;
+
+	op->command = FSM_RESTORE;
+	op->restore_id = id;
+	op->restore_at = at;
+	op->restore_total = all.n;
+	op->snapshot = str_head(str_skip(all, at), n);
+	status = run_op(r, op);
+	free(op);
+	return status;
+}
+
+static void
+a_restore_in_parts_is_done_by_the_last(void **unused)
+{
+	struct run a, b, c;
+	struct buf bytes, between;
+	struct fsm_load *load = fsm_load_new(0);
+	size_t half;
+
+	(void)unused;
+	run_init(&a);
+	run_init(&b);
+	run_init(&c);
+	buf_init(&bytes, FSM_RUN_MAX);
+	buf_init(&between, FSM_RUN_MAX);
+	fill(&a);
+	run_snapshot(&a, 64, &bytes);
+	half = bytes.n / 2;
+	run_put(&b, "old", "1");
+	assert_int_equal(restore_part(&b, 7, buf_str(&bytes), half, 10), FSM_FALSE); /* no first */
+	assert_int_equal(restore_part(&b, 7, buf_str(&bytes), 0, half), FSM_TRUE);
+	assert_int_equal(restore_part(&b, 8, buf_str(&bytes), half, 10), FSM_FALSE); /* not its own */
+	assert_int_equal(restore_part(&b, 7, buf_str(&bytes), half + 1, 10), FSM_FALSE); /* a gap */
+	assert_non_null(run_key(&b, "old"));
+	/* a server that is sent a snapshot now goes on as the others do */
+	run_snapshot(&b, 64, &between);
+	assert_int_equal(fsm_load_feed(load, buf_str(&between), NULL), 0);
+	assert_int_equal(fsm_load_finish(load, c.fsm, NULL), 0);
+	c.raft = b.raft;
+	assert_int_equal(restore_part(&b, 7, buf_str(&bytes), half, bytes.n - half), FSM_TRUE);
+	assert_int_equal(restore_part(&c, 7, buf_str(&bytes), half, bytes.n - half), FSM_TRUE);
+	assert_null(run_key(&b, "old"));
+	assert_non_null(run_key(&b, "x"));
+	buf_clear(&bytes);
+	buf_clear(&between);
+	run_snapshot(&b, 64, &bytes);
+	run_snapshot(&c, 64, &between);
+	assert_true(str_eq(buf_str(&bytes), buf_str(&between)));
+	fsm_load_free(load);
+	buf_done(&between);
+	buf_done(&bytes);
+	run_done(&a);
+	run_done(&b);
+	run_done(&c);
+}
+
+static void
+a_restore_that_is_given_up_is_dropped(void **unused)
+{
+	struct fsm_op *op = mem_new(struct fsm_op);
+	struct str all = STR("twenty bytes, or so..");
+	struct run r;
+
+	(void)unused;
+	run_init(&r);
+	assert_int_equal(restore_part(&r, 9, all, 0, 10), FSM_TRUE);
+	assert_false(fsm_reap_wanted(r.fsm, r.now, op));
+	r.now += FSM_TOMBSTONE_LIFE;
+	assert_true(fsm_reap_wanted(r.fsm, r.now, op));
+	assert_int_equal(run_op(&r, op), FSM_TRUE);
+	assert_int_equal(restore_part(&r, 9, all, 10, 5), FSM_FALSE);
+	free(op);
+	run_done(&r);
+}
+
 static void
 the_leader_reaps_what_is_old(void **unused)
 {
@@ -288,6 +378,8 @@ main(void)
 		cmocka_unit_test(a_snapshot_gives_the_same_state_back),
 		cmocka_unit_test(writes_do_not_disturb_a_snapshot_under_way),
 		cmocka_unit_test(a_restore_goes_on_above_all_indexes),
+		cmocka_unit_test(a_restore_in_parts_is_done_by_the_last),
+		cmocka_unit_test(a_restore_that_is_given_up_is_dropped),
 		cmocka_unit_test(the_leader_reaps_what_is_old),
 	};
 

@@ -207,6 +207,49 @@ numbers_are_the_shortest_that_mean_the_same(void **unused)
 	buf_done(&b);
 }
 
+static void
+whole_numbers_may_have_64_bits(void **unused)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t n;
+	} cases[] = {
+		{ "0", true, 0 },
+		{ "9223372036854775807", true, INT64_MAX },
+		{ "9223372036854775808", true, (uint64_t)INT64_MAX + 1 },
+		{ "18446744073709551615", true, UINT64_MAX },
+		{ "-1", false, 0 },
+		{ "1.5", false, 0 },
+		{ "1e3", false, 0 },
+		{ "\"5\"", false, 0 },
+		{ "null", false, 0 },
+	};
+	static const char *const broken[] = { "18446744073709551616", "018446744073709551615",
+		"-18446744073709551615", "18446744073709551615x" };
+	struct err err;
+	json_t *v;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint64_t n = 77;
+
+		assert_int_equal(json_read_wide(str_of(cases[i].text), &v, &err), 0);
+		assert_int_equal(json_u64(v, &n), cases[i].good);
+		assert_true(n == (cases[i].good ? cases[i].n : 77));
+		json_decref(v);
+	}
+	for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+		assert_int_equal(json_read_wide(str_of(broken[i]), &v, &err), ERR_INPUT);
+	assert_int_equal(json_read_wide(STR("{\"a\":[18446744073709551615,-2.5],"
+					    "\"18446744073709551615\":\"18446744073709551615\"}"),
+			     &v, &err),
+	    0);
+	assert_str(json_member_str(v, "18446744073709551615"), "18446744073709551615");
+	json_decref(v);
+	assert_int_equal(json_read(STR("18446744073709551615"), &v, &err), ERR_INPUT);
+}
+
 int
 main(void)
 {
@@ -219,6 +262,7 @@ main(void)
 		cmocka_unit_test(no_truncation_is_a_whole_value),
 		cmocka_unit_test(raw_json_keeps_its_place),
 		cmocka_unit_test(numbers_are_the_shortest_that_mean_the_same),
+		cmocka_unit_test(whole_numbers_may_have_64_bits),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

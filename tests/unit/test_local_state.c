@@ -148,6 +148,47 @@ a_service_critical_for_too_long_goes(void **state)
 }
 
 static void
+patience_begins_anew_with_a_restart(void **state)
+{
+	struct bench *b = *state;
+	struct check_def def = { .ttl = NSEC_SEC, .deregister_after = 90 * NSEC_SEC };
+
+	put_service(b, "w", "web", 0, &def, 1);
+	later(b, 80 * NSEC_SEC);
+	local_tick(b->local, b->now);
+	bench_restart(b);
+	assert_seen(b, "service:w", "critical", "TTL expired");
+	later(b, 90 * NSEC_SEC - 1);
+	local_tick(b->local, b->now);
+	assert_non_null(seen_service(b, "w"));
+	later(b, 1);
+	local_tick(b->local, b->now);
+	assert_null(seen_service(b, "w"));
+	bench_restart(b);
+	assert_null(seen_service(b, "w"));
+	assert_null(local_check_next(b->local, NULL));
+}
+
+static void
+the_least_patience_is_an_option(void **state)
+{
+	struct bench *b = *state;
+	struct check_def def = { .ttl = NSEC_SEC, .deregister_after = 2 * NSEC_SEC };
+
+	local_free(b->local);
+	b->config.deregister_min = 0;
+	b->local = local_new(&b->config);
+	put_service(b, "w", "web", 0, &def, 1); /* critical from here */
+	later(b, 2 * NSEC_SEC - 1);
+	local_tick(b->local, b->now);
+	assert_non_null(seen_service(b, "w"));
+	assert_true(local_deadline(b->local) == b->now.mono + 1);
+	later(b, 1);
+	local_tick(b->local, b->now);
+	assert_null(seen_service(b, "w"));
+}
+
+static void
 a_changed_service_wakes_who_waits_for_its_hash(void **state)
 {
 	struct bench *b = *state;
@@ -417,6 +458,8 @@ main(void)
 		local_test(long_output_is_cut),
 		local_test(output_alone_is_no_news),
 		local_test(a_service_critical_for_too_long_goes),
+		local_test(patience_begins_anew_with_a_restart),
+		local_test(the_least_patience_is_an_option),
 		local_test(a_changed_service_wakes_who_waits_for_its_hash),
 		local_test(what_the_api_registered_is_back),
 		local_test(what_docker_takes_over_is_not_kept),

@@ -195,10 +195,35 @@ names_are_built(void **unused)
 	assert_memory_equal(n.bytes, want.bytes, want.n);
 }
 
+/* Every byte at every place, in every length up to three words. */
+static void
+lower_while_copying(void **unused)
+{
+	uint8_t from[24], to[25];
+
+	(void)unused;
+	for (size_t n = 0; n <= sizeof from; n++)
+		for (size_t at = 0; at < n; at++)
+			for (unsigned c = 0; c < 256; c++) {
+				bool capital = c >= 'A' && c <= 'Z';
+
+				memset(from, 3, sizeof from);
+				from[at] = (uint8_t)c;
+				to[n] = 0xee;
+				assert_int_equal(name_lower_copy(to, from, n), capital);
+				assert_int_equal(to[at], capital ? c + 32 : c);
+				assert_int_equal(to[n], 0xee);
+				from[at] = to[at];
+				assert_memory_equal(from, to, n);
+			}
+	assert_false(name_lower_copy(to, from, 0));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lower_while_copying),
 		cmocka_unit_test(text_and_back),
 		cmocka_unit_test(text_that_is_no_name),
 		cmocka_unit_test(length_has_a_limit),

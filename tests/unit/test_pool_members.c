@@ -184,6 +184,35 @@ copied_disk_with_the_name_is_noticed(void **unused)
 	world_free(w);
 }
 
+/* When c looks whether b lives, b stands still and is suspected; it goes on right after. */
+static void
+copied_disk_is_noticed_though_the_first_is_suspected_just_then(void **unused)
+{
+	struct world *w = world_of(2);
+
+	(void)unused;
+	world_run(w, 70 * NSEC_SEC);
+	w->nodes[C].id = w->nodes[B].id;
+	w->nodes[C].epoch = w->nodes[B].epoch;
+	world_start(w, C);
+	world_join(w, C, A);
+	world_run(w, 2 * NSEC_SEC);
+	for (unsigned i = A; i <= C; i += 2) {
+		world_cut(w, i, B, true);
+		world_cut(w, B, i, true);
+	}
+	world_run(w, 3500 * NSEC_MS);
+	assert_string_equal(world_state(w, C, B), "alive"); /* to serf, a suspect is */
+	assert_int_equal(w->nodes[C].clones, 0);
+	for (unsigned i = A; i <= C; i += 2) {
+		world_cut(w, i, B, false);
+		world_cut(w, B, i, false);
+	}
+	world_run(w, 7 * NSEC_SEC);
+	assert_int_equal(w->nodes[C].clones, 1);
+	world_free(w);
+}
+
 static void
 who_moved_under_a_new_name_is_no_clone(void **unused)
 {
@@ -714,6 +743,7 @@ main(void)
 		cmocka_unit_test(renamed_agent_is_found_by_all_its_names),
 		cmocka_unit_test(copied_disk_is_noticed),
 		cmocka_unit_test(copied_disk_with_the_name_is_noticed),
+		cmocka_unit_test(copied_disk_is_noticed_though_the_first_is_suspected_just_then),
 		cmocka_unit_test(who_moved_under_a_new_name_is_no_clone),
 		cmocka_unit_test(restored_disk_begins_above_what_others_hold),
 		cmocka_unit_test(tags_that_do_not_fit_are_left_out),

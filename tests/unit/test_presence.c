@@ -229,6 +229,64 @@ a_restart_that_does_not_end_hides_after_its_grace(void **unused)
 }
 
 static void
+who_announced_a_restart_has_not_left(void **unused)
+{
+	struct tale t = tale_of(NULL, "abcd");
+
+	(void)unused;
+	tale_restarts(&t, 'a', 30 * NSEC_SEC);
+	tale_at(&t, 3);
+	tale_word(&t, "aa", PRESENCE_LEFT); /* of its former life, and late */
+	tale_at(&t, 20);
+	tale_word(&t, "a", PRESENCE_ALIVE);
+	tale_told(&t, "");
+	tale_word(&t, "a", PRESENCE_LEFT); /* back, and leaves in good order */
+	tale_told(&t, "20 a gone\n");
+	tale_restarts(&t, 'b', 30 * NSEC_SEC);
+	tale_word(&t, "b", PRESENCE_LEFT);
+	tale_restarts(&t, 'c', 30 * NSEC_SEC);
+	tale_word(&t, "c", PRESENCE_FAILED);
+	tale_word(&t, "c", PRESENCE_LEFT);
+	tale_word(&t, "d", PRESENCE_FAILED);
+	tale_restarts(&t, 'd', 30 * NSEC_SEC);
+	tale_word(&t, "d", PRESENCE_LEFT);
+	tale_word(&t, "d", PRESENCE_REAPED); /* pruned */
+	tale_told(&t, "20 d failed\n20 d alive\n20 d gone\n");
+	tale_at(&t, 40);
+	t.now += 60 * NSEC_SEC; /* we stood still, and the first word after it is of life */
+	tale_word(&t, "b", PRESENCE_ALIVE);
+	tale_told(&t, "100 b gone\n100 c gone\n100 b alive\n");
+	assert_int_equal(presence_stats(t.p).members, 1);
+	presence_free(t.p);
+}
+
+/* It came back and stops again before we have seen that it was back. */
+static void
+a_second_restart_may_come_before_the_end_of_the_first_is_seen(void **unused)
+{
+	struct tale t = tale_of(NULL, "abcd");
+	struct uuid b = tale_id('b');
+
+	(void)unused;
+	for (const char *name = "ab"; *name != '\0'; name++) {
+		tale_restarts(&t, *name, 30 * NSEC_SEC);
+		tale_at(&t, name[0] == 'a' ? 3 : 103);
+		tale_word(&t, (char[]){ *name, '\0' }, PRESENCE_FAILED);
+		tale_at(&t, name[0] == 'a' ? 10 : 110);
+		tale_restarts(&t, *name, 30 * NSEC_SEC);
+		tale_at(&t, name[0] == 'a' ? 12 : 112);
+		tale_word(&t, (char[]){ *name, '\0' }, PRESENCE_ALIVE);
+		if (*name == 'b')
+			presence_returned(t.p, &b); /* a life after that */
+		tale_at(&t, name[0] == 'a' ? 13 : 113);
+		tale_word(&t, (char[]){ *name, '\0' }, PRESENCE_FAILED);
+		tale_at(&t, name[0] == 'a' ? 100 : 200);
+	}
+	tale_told(&t, "40 a failed\n113 b failed\n");
+	presence_free(t.p);
+}
+
+static void
 a_grace_is_used_up_by_coming_back(void **unused)
 {
 	struct tale t = tale_of(NULL, "abcd");
@@ -707,6 +765,7 @@ struct run {
 	nsec now;
 	enum { RUN_NONE, RUN_ALIVE, RUN_FAILED, RUN_LEFT } word[RUN_MEMBERS]; /* the last */
 	enum store_member_state told[RUN_MEMBERS];
+	nsec grace_until[RUN_MEMBERS]; /* no grace is longer */
 };
 
 #define run_holds(r, condition)                                                    \
@@ -733,6 +792,7 @@ run_word(struct run *r, uint32_t i)
 		r->word[i] = RUN_LEFT;
 	} else if (what == 16) {
 		presence_restarts(r->p, r->now, &id, rng_below(&r->rng, 60) * NSEC_SEC);
+		r->grace_until[i] = r->now + 60 * NSEC_SEC;
 	} else if (what == 17) {
 		presence_refused(r->p, r->now, &id);
 	} else if (what == 18) {
@@ -751,7 +811,8 @@ run_told(struct run *r)
 		r->told[show.id.b[0] - 'a'] = show.state;
 	for (int m = 0; m < RUN_MEMBERS; m++) {
 		run_holds(r, r->word[m] != RUN_ALIVE || r->told[m] == STORE_MEMBER_ALIVE);
-		run_holds(r, r->word[m] != RUN_LEFT || r->told[m] == STORE_MEMBER_GONE);
+		run_holds(r, r->word[m] != RUN_LEFT || r->told[m] == STORE_MEMBER_GONE ||
+				 r->grace_until[m] > r->now);
 	}
 }
 
@@ -817,6 +878,8 @@ main(void)
 		cmocka_unit_test(what_was_not_fetched_yet_keeps_its_order),
 		cmocka_unit_test(an_announced_restart_hides_nothing),
 		cmocka_unit_test(a_restart_that_does_not_end_hides_after_its_grace),
+		cmocka_unit_test(who_announced_a_restart_has_not_left),
+		cmocka_unit_test(a_second_restart_may_come_before_the_end_of_the_first_is_seen),
 		cmocka_unit_test(a_grace_is_used_up_by_coming_back),
 		cmocka_unit_test(an_announcement_may_come_after_the_failure),
 		cmocka_unit_test(a_grace_has_a_longest),

@@ -1,7 +1,5 @@
 /* The log's thread: order, acknowledgements, a disk that fails for a while, a clean stop. */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,98 +7,13 @@
 #include <event2/event.h>
 
 #include "kv/raft_log_worker_io.h"
+#include "tests/unit/fault_disk.h"
 #include "tests/unit/test.h"
 
 #define RAFT_ID 5
 #define SEGMENT 65536
 
-struct broken { /* the real folder, until `full` is set */
-	struct files calls, *real;
-	atomic_bool full;
-	atomic_int syncs;
-};
-
-static struct broken disk;
-
-static int
-on_open(struct files *f, const char *name, enum files_how how)
-{
-	(void)f;
-	return disk.real->open(disk.real, name, how);
-}
-
-static void
-on_close(struct files *f, int h)
-{
-	(void)f;
-	disk.real->close(disk.real, h);
-}
-
-static int64_t
-on_size(struct files *f, int h)
-{
-	(void)f;
-	return disk.real->size(disk.real, h);
-}
-
-static int
-on_allocate(struct files *f, int h, uint64_t size)
-{
-	(void)f;
-	return disk.full ? -ENOSPC : disk.real->allocate(disk.real, h, size);
-}
-
-static int
-on_read(struct files *f, int h, uint64_t at, void *out, size_t n)
-{
-	(void)f;
-	return disk.real->read(disk.real, h, at, out, n);
-}
-
-static int
-on_write(struct files *f, int h, uint64_t at, const void *p, size_t n)
-{
-	int rc = disk.real->write(disk.real, h, at, p, disk.full ? n / 2 : n);
-
-	(void)f;
-	return disk.full ? -ENOSPC : rc;
-}
-
-static int
-on_sync(struct files *f, int h)
-{
-	(void)f;
-	disk.syncs++;
-	return disk.real->sync(disk.real, h);
-}
-
-static int
-on_rename(struct files *f, const char *from, const char *to)
-{
-	(void)f;
-	return disk.real->rename(disk.real, from, to);
-}
-
-static int
-on_unlink(struct files *f, const char *name)
-{
-	(void)f;
-	return disk.real->unlink(disk.real, name);
-}
-
-static int
-on_list(struct files *f, void (*seen)(void *, const char *), void *arg)
-{
-	(void)f;
-	return disk.real->list(disk.real, seen, arg);
-}
-
-static int
-on_sync_dir(struct files *f)
-{
-	(void)f;
-	return disk.real->sync_dir(disk.real);
-}
+static struct fault_disk disk;
 
 struct bench {
 	char path[64];
@@ -140,10 +53,7 @@ set_up(struct bench *b)
 	memset(b, 0, sizeof *b);
 	snprintf(b->path, sizeof b->path, "raft-log-XXXXXX");
 	assert_non_null(mkdtemp(b->path));
-	disk.real = files_open(b->path, NULL);
-	assert_non_null(disk.real);
-	disk.calls = (struct files){ on_open, on_close, on_size, on_allocate, on_read, on_write,
-		on_sync, on_rename, on_unlink, on_list, on_sync_dir };
+	fault_disk_open(&disk, b->path);
 	b->base = event_base_new();
 	log_open(b);
 	assert_int_equal(raft_vote_create(&disk.calls, &b->vote, &v, NULL), 0);

@@ -2,13 +2,14 @@
  *
  * tests/registrator/cases.json holds, per case, a container's description and registrator's
  * requests to Consul, with placeholders for what differs between runs. Each case goes through
- * container_read() and rules_apply(); the result, written as such a request, must be equal.
+ * container_read(), rules_apply() and registration_write(); the request must be equal.
  * Requests that the agent refused count too: refusing is the agent's part. Prints its count.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "watcher/registration.h"
 #include "watcher/rules.h"
 
 static char *
@@ -84,69 +85,59 @@ expand(json_t *v, json_t *values)
 	return json_incref(v);
 }
 
-static json_t *
-text(struct str s)
+static bool
+is_empty(const json_t *v)
 {
-	return json_stringn_nocheck(s.p == NULL ? "" : s.p, s.n);
+	return json_is_null(v) || json_is_false(v) ||
+	       (json_is_string(v) && json_string_length(v) == 0) ||
+	       (json_is_integer(v) && json_integer_value(v) == 0) ||
+	       (json_is_array(v) && json_array_size(v) == 0) ||
+	       (json_is_object(v) && json_object_size(v) == 0);
 }
 
+/* Without what is empty, as the recording has it. */
 static void
-put_text(json_t *object, const char *key, struct str s)
+drop_empty(json_t *object)
 {
-	if (s.n > 0)
-		json_object_set_new(object, key, text(s));
-}
+	const char *key;
+	json_t *value;
+	void *next;
 
-static json_t *
-check_body(const struct rules_check *k)
-{
-	json_t *o = json_object();
-
-	put_text(o, "HTTP", k->http);
-	put_text(o, "TCP", k->tcp);
-	put_text(o, "GRPC", k->grpc);
-	put_text(o, "TTL", k->ttl);
-	put_text(o, "Method", k->method);
-	put_text(o, "Status", k->status);
-	put_text(o, "Interval", k->interval);
-	put_text(o, "Timeout", k->timeout);
-	put_text(o, "DeregisterCriticalServiceAfter", k->deregister_after);
-	if (k->script.n > 0)
-		json_object_set_new(o, "ScriptArgs", json_pack("[o]", text(k->script)));
-	if (k->grpc_use_tls)
-		json_object_set_new(o, "GRPCUseTLS", json_true());
-	return o;
-}
-
-/* The request that registers s; `whole` keeps empty values of Meta. */
-static json_t *
-service_body(const struct rules_service *s, bool whole)
-{
-	json_t *o = json_object(), *tags = json_array(), *meta = json_object();
-
-	put_text(o, "ID", s->id);
-	put_text(o, "Name", s->name);
-	put_text(o, "Address", s->address);
-	if (s->port != 0)
-		json_object_set_new(o, "Port", json_integer(s->port));
-	for (size_t i = 0; i < s->tag_count; i++)
-		json_array_append_new(tags, text(s->tags[i]));
-	for (size_t i = 0; i < s->meta_count; i++) {
-		char key[256];
-
-		snprintf(key, sizeof key, STR_FMT, STR_ARG(s->meta[i].key));
-		if (whole || s->meta[i].value.n > 0)
-			json_object_set_new(meta, key, text(s->meta[i].value));
+	json_object_foreach_safe (object, next, key, value) {
+		drop_empty(value);
+		if (is_empty(value))
+			json_object_del(object, key);
 	}
-	if (whole || json_array_size(tags) > 0)
-		json_object_set(o, "Tags", tags);
-	if (whole || json_object_size(meta) > 0)
-		json_object_set(o, "Meta", meta);
-	if (s->check.present)
-		json_object_set_new(o, "Check", check_body(&s->check));
-	json_decref(tags);
-	json_decref(meta);
+}
+
+/* The request that registers s. */
+static json_t *
+service_body(const struct rules_service *s)
+{
+	struct buf b;
+	struct err err = { 0 };
+	json_t *o = NULL;
+
+	buf_init(&b, 1 << 20);
+	registration_write(&b, s);
+	if (json_read(buf_str(&b), &o, &err) < 0)
+		printf("no JSON: %s: " STR_FMT "\n", err.text, STR_ARG(buf_str(&b)));
+	buf_done(&b);
 	return o;
+}
+
+/* A member, or an empty value of its kind where the request leaves it out. */
+static json_t *
+member_or(const json_t *o, const char *key, json_t *empty)
+{
+	json_t *there = json_object_get(o, key);
+
+	if (there != NULL)
+		json_incref(there);
+	else
+		there = json_incref(empty);
+	json_decref(empty);
+	return there;
 }
 
 /* The case's registrator options as ours. */
@@ -202,16 +193,18 @@ compare_listed(const char *id, json_t *listed, const struct rules_service *all, 
 	bool ok = true;
 
 	for (size_t i = 0; i < json_array_size(listed); i++) {
-		json_t *want = json_array_get(listed, i), *got;
+		json_t *want = json_array_get(listed, i), *got, *meta, *tags;
 
 		for (size_t j = 0; j < count; j++) {
 			if (!str_eq(all[j].id, json_member_str(want, "ID")))
 				continue;
-			got = service_body(&all[j], true);
-			ok &= same(id, "Meta", json_object_get(got, "Meta"),
-			    json_object_get(want, "Meta"));
-			ok &= same(id, "Tags", json_object_get(got, "Tags"),
-			    json_object_get(want, "Tags"));
+			got = service_body(&all[j]);
+			meta = member_or(got, "Meta", json_object());
+			tags = member_or(got, "Tags", json_array());
+			ok &= same(id, "Meta", meta, json_object_get(want, "Meta"));
+			ok &= same(id, "Tags", tags, json_object_get(want, "Tags"));
+			json_decref(meta);
+			json_decref(tags);
 			json_decref(got);
 		}
 	}
@@ -226,8 +219,12 @@ compare(const char *id, json_t *expect, struct rules_service *all, size_t count)
 	size_t i;
 
 	qsort(all, count, sizeof *all, service_cmp);
-	for (i = 0; i < count; i++)
-		json_array_append_new(got, service_body(&all[i], false));
+	for (i = 0; i < count; i++) {
+		json_t *body = service_body(&all[i]);
+
+		drop_empty(body);
+		json_array_append_new(got, body);
+	}
 	json_array_foreach (json_object_get(expect, "requests"), i, request)
 		json_array_append(want, json_object_get(request, "body"));
 	ok = same(id, "requests", got, want);

@@ -83,6 +83,33 @@ headers_have_no_case(void **unused)
 }
 
 static void
+who_asks_is_told_by_a_proxy_or_a_carrier(void **unused)
+{
+	struct http_header named = { STR("x-forwarded-for"), STR(" 192.0.2.7 , 10.0.0.1") };
+
+	(void)unused;
+	assert_true(query("_asker=192.0.2.9"));
+	assert_str(request_asker(&rq), ""); /* over a unix socket */
+	assert_true(addr_parse_ip(STR("127.0.0.5"), &rq.peer));
+	assert_str(request_asker(&rq), "127.0.0.5"); /* a client's own parameter is no matter */
+	rq.headers = &named;
+	rq.header_count = 1;
+	assert_str(request_asker(&rq), "192.0.2.7");
+	named.value = STR("somebody");
+	assert_str(request_asker(&rq), "127.0.0.5");
+	named.value = STR("2001:DB8::1");
+	assert_str(request_asker(&rq), "2001:db8::1");
+	/* carried: there is no peer */
+	rq.header_count = 0;
+	rq.peer = (struct addr){ 0 };
+	rq.node = STR("n2");
+	assert_str(request_asker(&rq), "192.0.2.9");
+	assert_true(query("_asker=&near=_ip"));
+	rq.node = STR("n2");
+	assert_str(request_asker(&rq), "");
+}
+
+static void
 an_error_throws_the_body_away(void **unused)
 {
 	struct http_reply rp;
@@ -111,6 +138,7 @@ main(void)
 		cmocka_unit_test(too_many_parameters_are_refused),
 		cmocka_unit_test(paths_keep_their_plus),
 		cmocka_unit_test(headers_have_no_case),
+		cmocka_unit_test(who_asks_is_told_by_a_proxy_or_a_carrier),
 		cmocka_unit_test(an_error_throws_the_body_away),
 	};
 	int rc;

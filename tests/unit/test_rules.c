@@ -60,7 +60,7 @@ one_service_for_two_bindings_of_a_port(void **unused)
 	assert_int_equal(count, 1);
 	assert_str(all[0].id, "h:web-1:80");
 	assert_str(all[0].name, "web");
-	assert_int_equal(all[0].port, 8080);
+	assert_int_equal(all[0].port, 8081); /* the binding of the address's family */
 	assert_str(all[0].address, "10.0.0.1"); /* "::" is every address, as 0.0.0.0 is */
 }
 
@@ -96,7 +96,7 @@ every_kind_of_check(void **unused)
 {
 	(void)unused;
 	apply("\"SERVICE_CHECK_HTTPS=/h\",\"SERVICE_CHECK_HTTPS_METHOD=HEAD\"", "");
-	assert_str(all[0].check.http, "https://10.0.0.1:8080/h");
+	assert_str(all[0].check.http, "https://10.0.0.1:8081/h");
 	assert_str(all[0].check.method, "HEAD");
 	apply("\"SERVICE_CHECK_CMD=/bin/x y\",\"SERVICE_CHECK_TIMEOUT=1s\"", "");
 	assert_str(all[0].check.script, "check-cmd 0123456789ab 80 /bin/x y");
@@ -105,7 +105,7 @@ every_kind_of_check(void **unused)
 	apply("\"SERVICE_CHECK_GRPC=1\",\"SERVICE_CHECK_GRPC_USE_TLS=1\","
 	      "\"SERVICE_CHECK_TLS_SKIP_VERIFY=1\"",
 	    "");
-	assert_str(all[0].check.grpc, "10.0.0.1:8080");
+	assert_str(all[0].check.grpc, "10.0.0.1:8081");
 	assert_true(all[0].check.grpc_use_tls && all[0].check.tls_skip_verify);
 	apply("\"SERVICE_CHECK_TTL=3s\",\"SERVICE_CHECK_TCP=1\"", "");
 	assert_str(all[0].check.ttl, "3s"); /* the first kind in order, and only it */
@@ -165,7 +165,7 @@ a_container_without_known_address_has_none(void **unused)
 	assert_str(rules_peer(&c), "ffff");
 	assert_int_equal(rules_apply(&config, &arena, &c, NULL, &all, &count, &err), 0);
 	assert_str(all[0].address, "");
-	peer.networks = &(struct container_network){ STR("n"), STR("10.9.0.1") };
+	peer.networks = &(struct container_network){ .name = STR("n"), .ip = STR("10.9.0.1") };
 	peer.network_count = 1;
 	assert_int_equal(rules_apply(&config, &arena, &c, &peer, &all, &count, &err), 0);
 	assert_str(all[0].address, "10.9.0.1");

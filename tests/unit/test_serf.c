@@ -528,17 +528,57 @@ a_pool_of_consul_agents_is_refused_in_words(void **unused)
 	assert_true(got.server && got.muster == 1 && got.port == 8300 && got.expect == 3);
 	assert_str(got.id, "11111111-2222-3333-4444-555555555555");
 	assert_int_equal(got.name.n + got.cluster.n, 0);
+	assert_int_equal(got.raft.version, 0);
+	meta.raft = (struct serf_raft){ 1, 0xfedcba9876543210, { { 7, 8, 9 } }, true };
+	w = wr_of(room, sizeof room);
+	assert_int_equal(serf_meta_write(&w, &meta, &err), 0);
+	assert_int_equal(serf_meta_read(&arena, wr_done(&w), &got, &err), 0);
+	assert_true(got.raft.version == 1 && got.raft.id == 0xfedcba9876543210 && got.raft.formed);
+	assert_true(uuid_eq(&got.raft.cluster, &meta.raft.cluster));
 	meta.server = false;
 	meta.name = STR("srv"); /* also of who is no server */
 	meta.cluster = STR("99999999-2222-3333-4444-555555555555");
 	w = wr_of(room, sizeof room);
 	assert_int_equal(serf_meta_write(&w, &meta, &err), 0);
 	assert_int_equal(serf_meta_read(&arena, wr_done(&w), &got, &err), 0);
+	assert_int_equal(got.raft.version, 0);
 	assert_str(got.name, "srv");
 	assert_str(got.cluster, "99999999-2222-3333-4444-555555555555");
 	arena_done(&arena);
 	w = wr_of(room, 100);
 	assert_int_equal(serf_meta_write(&w, &meta, &err), ERR_LIMIT);
+}
+
+static void
+a_broken_raft_tag_is_none(void **unused)
+{
+	static const struct {
+		const char *value;
+		unsigned version;
+	} rows[] = {
+		{ "1.ff.00000000-0000-0000-0000-000000000000.0", 1 },
+		{ "2.ff.00000000-0000-0000-0000-000000000000.1.more", 2 },
+		{ "1.FF.00000000-0000-0000-0000-000000000000.0", 0 },
+		{ "1.fffffffffffffffff.00000000-0000-0000-0000-000000000000.0", 0 },
+		{ "1.ff.00000000.0", 0 },
+		{ "x.ff.00000000-0000-0000-0000-000000000000.0", 0 },
+		{ "1..00000000-0000-0000-0000-000000000000.0", 0 },
+		{ "1", 0 },
+		{ "", 0 },
+	};
+	uint8_t room[WIRE_META_MAX];
+	struct serf_meta got;
+	struct arena arena;
+
+	(void)unused;
+	arena_init(&arena, 65536);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct serf_tag tag = { STR("raft"), str_of(rows[i].value) };
+
+		assert_int_equal(serf_meta_read(&arena, meta_of(room, &tag, 1), &got, NULL), 0);
+		assert_int_equal(got.raft.version, rows[i].version);
+	}
+	arena_done(&arena);
 }
 
 #define STORY(test) cmocka_unit_test_setup_teardown(test, three, done)
@@ -568,6 +608,7 @@ main(void)
 		STORY(muster_bytes_pass),
 		STORY(what_is_no_message_is_refused),
 		cmocka_unit_test(a_pool_of_consul_agents_is_refused_in_words),
+		cmocka_unit_test(a_broken_raft_tag_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

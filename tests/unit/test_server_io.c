@@ -10,6 +10,8 @@
 #include "agent/loop.h"
 #include "base/mem.h"
 #include "kv/watch.h"
+#include "tests/unit/cluster_fake.h"
+#include "tests/unit/store_stub.h"
 #include "tests/unit/test.h"
 
 #define PATIENCE (20 * NSEC_SEC)
@@ -94,7 +96,22 @@ later_put(struct api *a, const struct http_request *rq, struct http_reply *rp)
 	rp->later = ticket;
 }
 
+/* Asks the cluster twice, then says what it was told. */
+static void
+asking_put(struct api *a, const struct http_request *rq, struct http_reply *rp)
+{
+	if (rq->keep.stage < 2) {
+		rp->later = cluster_read(a->cluster, rq->now, CLUSTER_DEFAULT) | HTTP_TICKET_CLUSTER;
+		rp->keep.stage = rq->keep.stage + 1;
+		rp->keep.id.b[0] = (uint8_t)(rq->keep.id.b[0] + 7);
+		return;
+	}
+	assert_non_null(rq->answer);
+	jw_u64(reply_json(rp), rq->keep.id.b[0]);
+}
+
 const struct route http_routes[] = {
+	{ HTTP_PUT, "/v1/ask", asking_put, ROUTE_KEYS, "" },
 	{ HTTP_GET, "/v1/value", value_get, ROUTE_BLOCKS | ROUTE_CATALOG, "" },
 	{ HTTP_PUT, "/v1/value", value_put, 0, "" },
 	{ HTTP_PUT, "/v1/later/*", later_put, 0, "" },
@@ -117,7 +134,7 @@ start(unsigned connections_max, unsigned per_client_max)
 		.connections_per_client_max = per_client_max,
 		.later_max = later_max,
 	};
-	const struct addr listen = { .family = ADDR_V4, .bytes = { 127, 0, 0, 1 } };
+	const struct listen_at listen = { .addr = { .family = ADDR_V4, .bytes = { 127, 0, 0, 1 } } };
 	struct err err = { 0 };
 
 	base = loop_base_new(&err);
@@ -361,6 +378,46 @@ another_change_leaves_them_parked(void **unused)
 }
 
 static void
+a_change_that_is_not_shown_wakes_nobody(void **unused)
+{
+	uint64_t before, after;
+	char text[64];
+	int fds[20];
+
+	(void)unused;
+	start(0, 0);
+	for (size_t i = 0; i < 20; i++) {
+		fds[i] = dial();
+		say_blocking(fds[i], i == 0 ? "300ms" : "60s");
+	}
+	until_parked(20);
+	before = watch_index(store.watches, (struct watch_key){ WATCH_SERVICE, STR("web") });
+	renderings = 0;
+	for (unsigned n = 1; n <= 2; n++) {
+		touch();
+		http_server_wake(server);
+		assert_int_equal(http_server_stats(server).parked, 20);
+		assert_int_equal(http_server_stats(server).woken, 20 * n);
+		assert_int_equal(renderings, 2 * n); /* two questions */
+	}
+	after = watch_index(store.watches, (struct watch_key){ WATCH_SERVICE, STR("web") });
+	assert_true(after > before);
+	snprintf(text, sizeof text, "X-Consul-Index: %llu\r\n", (unsigned long long)after);
+	expect(fds[0], text); /* its time is over: the index has gone on */
+	assert_int_equal(http_server_stats(server).parked, 19);
+	strcpy(value, "seen");
+	touch();
+	http_server_wake(server);
+	for (size_t i = 1; i < 20; i++)
+		expect(fds[i], "\r\n\r\n\"seen\"");
+	assert_int_equal(renderings, 2 * 2 + 1 + 1);
+	for (size_t i = 0; i < 20; i++)
+		close(fds[i]);
+	until_connections(0);
+	finish();
+}
+
+static void
 a_client_that_goes_ends_its_wait(void **unused)
 {
 	int fd;
@@ -402,6 +459,7 @@ hundreds_of_waiting_clients_are_small(void **unused)
 		say_blocking(fds[i], "60s");
 	until_parked(400);
 	parked = (mallinfo2().uordblks - before) / 400;
+	strcpy(value, "changed");
 	touch();
 	http_server_wake(server);
 	until_parked(0);
@@ -590,6 +648,95 @@ an_answer_that_does_not_come_is_an_error(void **unused)
 }
 
 static void
+until_asked(size_t count)
+{
+	nsec end = loop_now().mono + PATIENCE;
+
+	while (http_server_stats(server).asked != count) {
+		assert_true(loop_now().mono < end);
+		turn();
+	}
+}
+
+static void
+resume_all(void)
+{
+	struct cluster_action act;
+
+	while (cluster_action_next(api.cluster, &act))
+		http_server_resume(server, loop_now(), &act);
+}
+
+#define ASK "PUT /v1/ask HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"
+
+static void
+the_clusters_answer_runs_the_request_again(void **unused)
+{
+	int fds[20];
+	struct cluster_action nobodys = { .kind = CLUSTER_ANSWER, .request = 99999 };
+
+	(void)unused;
+	start(0, 0);
+	api.cluster = cluster_fake_new(store.watches);
+	for (size_t i = 0; i < 20; i++) {
+		fds[i] = dial();
+		say(fds[i], ASK ASK); /* the second waits for its turn */
+	}
+	until_asked(20);
+	http_server_resume(server, loop_now(), &nobodys);
+	resume_all(); /* all stages of both: what is asked on the way is answered too */
+	for (size_t i = 0; i < 20; i++)
+		expect(fds[i], "\r\n\r\n14");
+	assert_int_equal(cluster_fake.reads, 80);
+	assert_int_equal(cluster_fake.cancels, 0);
+	assert_int_equal(http_server_stats(server).asked, 0);
+	assert_int_equal(http_server_stats(server).requests, 40);
+	for (size_t i = 0; i < 20; i++)
+		close(fds[i]);
+	finish();
+	cluster_free(api.cluster);
+}
+
+static void
+who_goes_cancels_what_the_cluster_was_asked(void **unused)
+{
+	int fd;
+
+	(void)unused;
+	start(0, 0);
+	api.cluster = cluster_fake_new(store.watches);
+	fd = dial();
+	say(fd, ASK);
+	until_asked(1);
+	close(fd);
+	until_connections(0);
+	assert_int_equal(cluster_fake.cancels, 1);
+	assert_int_equal(http_server_stats(server).asked, 0);
+	resume_all();
+	finish();
+	cluster_free(api.cluster);
+}
+
+static void
+a_cluster_that_does_not_answer_is_an_error(void **unused)
+{
+	int fd;
+
+	(void)unused;
+	later_max = 50 * NSEC_MS;
+	start(0, 0);
+	later_max = 0;
+	api.cluster = cluster_fake_new(store.watches);
+	fd = dial();
+	say(fd, ASK);
+	expect(fd, "The agent has not found an answer in time");
+	assert_int_equal(cluster_fake.cancels, 1);
+	close(fd);
+	finish();
+	cluster_free(api.cluster);
+}
+
+static void
 too_many_held_requests_are_told_so(void **unused)
 {
 	static int fds[HTTP_LATER_HELD_MAX];
@@ -648,10 +795,12 @@ a_port_in_use_is_named(void **unused)
 	struct http_server *other = NULL;
 	struct err err = { 0 };
 	char want[128], text[ADDR_TEXT_MAX];
+	struct listen_at listen = { 0 };
 
 	(void)unused;
 	start(0, 0);
-	assert_int_equal(http_server_new(base, &api, &config, &address, 1, &other, &err), ERR_IO);
+	listen.addr = address;
+	assert_int_equal(http_server_new(base, &api, &config, &listen, 1, &other, &err), ERR_IO);
 	snprintf(want, sizeof want, "http: cannot listen on %s: Address already in use",
 	    addr_format(&address, text));
 	assert_string_equal(err.text, want);
@@ -667,6 +816,7 @@ main(void)
 		cmocka_unit_test(a_change_wakes_those_who_wait),
 		cmocka_unit_test(a_wait_ends_with_the_same_index),
 		cmocka_unit_test(another_change_leaves_them_parked),
+		cmocka_unit_test(a_change_that_is_not_shown_wakes_nobody),
 		cmocka_unit_test(a_client_that_goes_ends_its_wait),
 		cmocka_unit_test(hundreds_of_waiting_clients_are_small),
 		cmocka_unit_test(too_many_are_told_so),
@@ -674,6 +824,9 @@ main(void)
 		cmocka_unit_test(an_answer_may_come_later),
 		cmocka_unit_test(a_client_that_goes_is_not_waited_for),
 		cmocka_unit_test(an_answer_that_does_not_come_is_an_error),
+		cmocka_unit_test(the_clusters_answer_runs_the_request_again),
+		cmocka_unit_test(who_goes_cancels_what_the_cluster_was_asked),
+		cmocka_unit_test(a_cluster_that_does_not_answer_is_an_error),
 		cmocka_unit_test(too_many_held_requests_are_told_so),
 		cmocka_unit_test(stopping_answers_what_waits),
 		cmocka_unit_test(a_port_in_use_is_named),

@@ -241,6 +241,32 @@ large_states_go_in_several_answers(void **unused)
 	net_free(net);
 }
 
+/* Neither an announcement nor the next comparison is waited for. */
+static void
+what_a_peer_has_newer_is_pulled(void **unused)
+{
+	struct net *net = net_new(2, 3);
+	const struct uuid stranger = { { 250 } };
+
+	(void)unused;
+	net_start_all(net);
+	net_run(net, 10 * NSEC_SEC);
+	net->loss = 1000; /* of datagrams */
+	net_put(net, 1, "key", "new");
+	net_changed(net, 1);
+	net->nodes[0].streams = 0;
+	spread_pull(net->nodes[0].spread, net->now, &stranger);
+	net_drain(net, 0);
+	net_run(net, 20 * NSEC_MS);
+	assert_int_equal(net->nodes[0].streams, 0);
+	assert_false(net_equal(net));
+	spread_pull(net->nodes[0].spread, net->now, &net->nodes[1].id);
+	net_drain(net, 0);
+	net_run(net, 20 * NSEC_MS);
+	assert_true(net_equal(net));
+	net_free(net);
+}
+
 static void
 a_failed_sync_is_tried_with_another_peer(void **unused)
 {
@@ -347,6 +373,7 @@ main(void)
 		cmocka_unit_test(who_was_cut_off_catches_up_when_it_is_back),
 		cmocka_unit_test(a_newcomer_syncs_by_one_stream),
 		cmocka_unit_test(large_states_go_in_several_answers),
+		cmocka_unit_test(what_a_peer_has_newer_is_pulled),
 		cmocka_unit_test(a_failed_sync_is_tried_with_another_peer),
 		cmocka_unit_test(few_streams_at_once_and_one_for_a_peer),
 		cmocka_unit_test(a_wrong_copy_is_replaced_by_its_owner),

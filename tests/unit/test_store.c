@@ -347,7 +347,7 @@ a_coordinate_is_no_news_for_watchers_of_anything_else(void **unused)
 	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
 	(void)peer_range(&f, peer, 0);
 	node = catalog_node_find(f.catalog, STR("n2"));
-	assert_false(catalog_node_coordinate(node, &out));
+	assert_false(catalog_node_coordinate(f.catalog, node, &out));
 	for (size_t i = 0; i < 2; i++)
 		before[i] = fix_index(&f, others[i], "");
 	mine = fix_index(&f, WATCH_COORDINATES, "");
@@ -357,7 +357,7 @@ a_coordinate_is_no_news_for_watchers_of_anything_else(void **unused)
 	    store_put(peer, f.now, &fix_peer, RECORD_COORDINATE, STR_NONE, buf_str(&b), NULL), 1);
 	needs = peer_push(&f, peer, 0);
 	assert_false(needs.range);
-	assert_true(catalog_node_coordinate(node, &out));
+	assert_true(catalog_node_coordinate(f.catalog, node, &out));
 	assert_true(out.vec[0] == 0.25 && out.error == 1);
 	assert_true(fix_index(&f, WATCH_COORDINATES, "") > mine);
 	for (size_t i = 0; i < 2; i++)
@@ -366,7 +366,7 @@ a_coordinate_is_no_news_for_watchers_of_anything_else(void **unused)
 	buf_add(&b, STR("\x01\x01")); /* malformed: as if there were none */
 	store_put(peer, f.now, &fix_peer, RECORD_COORDINATE, STR_NONE, buf_str(&b), NULL);
 	(void)peer_push(&f, peer, 0);
-	assert_false(catalog_node_coordinate(node, &out));
+	assert_false(catalog_node_coordinate(f.catalog, node, &out));
 	buf_done(&b);
 	store_free(peer);
 	store_free(f.store);
@@ -427,6 +427,9 @@ records_of_unknown_owners_wait_a_minute(void **unused)
 	assert_null(catalog_node_find(f.catalog, STR("n2")));
 	assert_true(store_deadline(f.store) == f.now.mono + 60 * NSEC_SEC);
 	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_ALIVE, 0);
+	assert_non_null(catalog_node_find(f.catalog, STR("n2")));
+	f.now.mono += 60 * NSEC_SEC;
+	store_tick(f.store, f.now); /* in vain */
 	assert_non_null(catalog_node_find(f.catalog, STR("n2")));
 	assert_true(store_deadline(f.store) == NSEC_NEVER);
 	store_member(f.store, f.now, &fix_peer, STORE_MEMBER_GONE, 0);

@@ -238,6 +238,7 @@ view_both(struct run *r, struct view *want, struct view *got)
 static const struct watch_key scopes[] = {
 	{ WATCH_NODES, { NULL, 0 } },
 	{ WATCH_SERVICES, { NULL, 0 } },
+	{ WATCH_INSTANCES, { NULL, 0 } },
 	{ WATCH_SERVICE, { "web", 3 } },
 	{ WATCH_SERVICE, { "db", 2 } },
 	{ WATCH_SERVICE_HEALTH, { "web", 3 } },
@@ -316,7 +317,7 @@ content_of_service(
 {
 	bool named = v->nodes[n].services[s].name == word_of(key->name, names, NAMES);
 
-	if (key->kind == WATCH_SERVICES ||
+	if (key->kind == WATCH_SERVICES || key->kind == WATCH_INSTANCES ||
 	    (key->kind == WATCH_NODE && word_of(key->name, node_names, NODES) == n + 1) ||
 	    ((key->kind == WATCH_SERVICE || key->kind == WATCH_SERVICE_HEALTH) && named))
 		add_service(c, v, key, n, s);

@@ -280,6 +280,23 @@ a_certified_member_shows_and_is_not_told_of(void **unused)
 	store_free(p.f.store);
 }
 
+/* Who goes may have begun a life whose records have not come yet. */
+static void
+a_certificate_covers_what_was_heard_of(void **unused)
+{
+	struct peer p;
+	struct store_certificate c;
+
+	(void)unused;
+	begin(&p);
+	store_heard(p.f.store, &fix_peer, (struct epoch){ first.counter + 1, 5 });
+	store_heard(p.f.store, &fix_peer, (struct epoch){ UINT64_MAX, 5 }); /* no news: an error */
+	store_member(p.f.store, p.f.now, &fix_peer, STORE_MEMBER_GONE, p.f.now.mono + NSEC_HOUR);
+	assert_true(store_certificate_of(p.f.store, p.f.now, &fix_peer, &c));
+	assert_int_equal(c.epoch.counter, first.counter + 1);
+	store_free(p.f.store);
+}
+
 static void
 certificates_are_bounded(void **unused)
 {
@@ -357,6 +374,7 @@ main(void)
 		cmocka_unit_test(a_certificate_keeps_away_and_ends),
 		cmocka_unit_test(our_own_certificate_is_told),
 		cmocka_unit_test(a_certified_member_shows_and_is_not_told_of),
+		cmocka_unit_test(a_certificate_covers_what_was_heard_of),
 		cmocka_unit_test(certificates_are_bounded),
 		cmocka_unit_test(strict_ranges_fit),
 	};

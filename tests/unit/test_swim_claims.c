@@ -115,6 +115,31 @@ names_of_the_gone_are_taken_with_a_higher_incarnation(void **unused)
 }
 
 static void
+the_name_of_whom_we_suspect_ourselves_is_taken(void **unused)
+{
+	(void)unused;
+	struct one *o = one_new(NULL);
+	struct wire_alive b = alive_of("b", 6);
+
+	b.addr = at_host(77);
+	one_alive(o, "c", 1);
+	one_alive(o, "b", 4);
+	one_suspect(o, "b", 4, "c");
+	one_hush(o);
+	one_alive_as(o, b); /* others say so: it may refute */
+	one_told(o, "conflict about b, also at 77\n");
+	one_suspect(o, "b", 4, "me");
+	one_hush(o);
+	b.incarnation = 4;
+	one_alive_as(o, b); /* old gossip */
+	one_state(o, "b", "suspect 4");
+	b.incarnation = 6;
+	one_alive_as(o, b);
+	one_state(o, "b", "alive 6");
+	one_free(o);
+}
+
+static void
 one_node_that_moved_is_taken_over(void **unused)
 {
 	(void)unused;
@@ -559,6 +584,7 @@ main(void)
 		cmocka_unit_test(alive_that_makes_no_sense_is_dropped),
 		cmocka_unit_test(name_at_two_addresses_is_a_conflict),
 		cmocka_unit_test(names_of_the_gone_are_taken_with_a_higher_incarnation),
+		cmocka_unit_test(the_name_of_whom_we_suspect_ourselves_is_taken),
 		cmocka_unit_test(one_node_that_moved_is_taken_over),
 		cmocka_unit_test(suspicion_needs_a_living_member),
 		cmocka_unit_test(suspect_is_looked_at_and_may_refute),

@@ -497,10 +497,11 @@ an_unknown_pinger_makes_us_look_around(void **unused)
 
 	one_alive(o, "b", 1);
 	m.u.ping = (struct wire_ping){ .seq = 7, .node = STR("me"), .source_node = STR("z") };
-	one_feed(o, &from, &m);
 	one_hush(o);
+	one_feed(o, &from, &m);
+	one_told(o, "z: push/pull\nz: ack 7\n"); /* it knows whom we lack */
 	one_pass(o, 2 * NSEC_SEC);
-	one_told(o, "b: push/pull\n"); /* with somebody we know */
+	one_told(o, "b: push/pull\n"); /* then with somebody we know */
 	one_free(o);
 }
 

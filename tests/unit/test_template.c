@@ -57,6 +57,8 @@ functions_are_those_of_registrator(void **unused)
 	assert_string_equal(fill("{{toUpper .Name | toLower}} {{toUpper .Name}}"), "/web-1 /WEB-1");
 	assert_string_equal(fill("{{replace -1 \"e\" \"E\" \"cheese\"}}"), "chEEsE");
 	assert_string_equal(fill("{{replace 1 \"e\" \"\" \"cheese\"}}"), "chese");
+	assert_string_equal(fill("{{index (jsonParse `{\"a\":[1,{\"b\":\"x\"}]}`) \"a\" 1 \"b\"}}"), "x");
+	assert_string_equal(fill("<{{jsonParse \"{\"}}{{jsonParse .No}}>"), "<>");
 	assert_string_equal(fill("{{join \"+\" .Config.Env}}"), "A=1+SERVICE_X=y+SERVICE_Z=w");
 	assert_string_equal(fill("{{split \"/\" \"a/b//c\"}}"), "[a b  c]");
 	assert_string_equal(fill("{{splitIndex -1 \"/\" .Config.Labels.arn}}"), "368f");
