@@ -94,20 +94,21 @@ class SwarmHosts:
         return sorted((t.get("Slot", 0), t["NodeID"], t["ID"]) for t in out
                       if t["Status"]["State"] == "running")
 
+    def page(self, host, address, port):
+        """The page, as host number `host` gets it; None when nobody listens."""
+        with inside(self.network.names[host]):
+            conn = http.client.HTTPConnection(address, int(port), timeout=5)
+            try:
+                conn.request("GET", "/")
+                return conn.getresponse().read().decode()
+            except ConnectionRefusedError:
+                return None
+            finally:
+                conn.close()
+
     def fetch(self, host, address, port):
-        """The page, as host number `host` gets it; the server of a task that has just begun may not
-        listen yet."""
-        def once():
-            with inside(self.network.names[host]):
-                conn = http.client.HTTPConnection(address, int(port), timeout=5)
-                try:
-                    conn.request("GET", "/")
-                    return conn.getresponse().read().decode()
-                except ConnectionRefusedError:
-                    return None
-                finally:
-                    conn.close()
-        return wait_until("somebody listens", once)
+        """The page; the server of a task that has just begun may not listen yet."""
+        return wait_until("somebody listens", lambda: self.page(host, address, port))
 
 
 class Poller:
