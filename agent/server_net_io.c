@@ -434,30 +434,38 @@ server_net_kick(struct server_net *n, const struct uuid *agent)
 void
 server_net_cut(struct server_net *n)
 {
-	struct net_conn *c, *next;
+	struct net_conn *c;
 
-	for (c = TAILQ_FIRST(&n->conns); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, link);
+	/* the end of one can be that of the next: a peer's messages move to its other connection */
+	while ((c = TAILQ_FIRST(&n->conns)) != NULL)
 		conn_end(c, "connections begin anew");
-	}
+}
+
+static bool
+conn_of_another(const struct net_conn *c)
+{
+	static const struct uuid none;
+	const struct uuid *theirs = server_stream_cluster(c->stream);
+
+	return c->ready && !uuid_eq(theirs, &none) && !uuid_eq(theirs, &c->net->cluster);
 }
 
 void
 server_net_cluster_set(struct server_net *n, const struct uuid *cluster)
 {
 	static const struct uuid none;
-	struct net_conn *c, *next;
+	struct net_conn *c;
 
 	n->cluster = *cluster;
 	if (uuid_eq(cluster, &none))
 		return;
-	for (c = TAILQ_FIRST(&n->conns); c != NULL; c = next) {
-		const struct uuid *theirs = server_stream_cluster(c->stream);
-
-		next = TAILQ_NEXT(c, link);
-		if (c->ready && !uuid_eq(theirs, &none) && !uuid_eq(theirs, cluster))
+	do { /* from the first again, see server_net_cut() */
+		TAILQ_FOREACH (c, &n->conns, link)
+			if (conn_of_another(c))
+				break;
+		if (c != NULL)
 			conn_end(c, "it is of another Raft cluster");
-	}
+	} while (c != NULL);
 }
 
 bool
