@@ -9,7 +9,7 @@
 
 #include "agent/http/api_pool.h"
 #include "agent/host_io.h"
-#include "agent/keyring_io.h"
+#include "agent/pool/keyring_io.h"
 #include "base/log.h"
 #include "base/rng.h"
 

@@ -6,7 +6,7 @@
  */
 #include "agent/agent_priv.h"
 
-#include "agent/cluster_wire.h"
+#include "agent/server/cluster_wire.h"
 #include "base/log.h"
 #include "base/rng.h"
 

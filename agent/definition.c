@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "agent/local.h"
+#include "agent/local/local.h"
 #include "base/mem.h"
 
 #define DEFINITION_DEPTH_MAX 16

@@ -3,7 +3,7 @@
 #ifndef AGENT_DOCKER_NEWS_H
 #define AGENT_DOCKER_NEWS_H
 
-#include "agent/local.h"
+#include "agent/local/local.h"
 #include "base/nsec.h"
 #include "watcher/docker.h"
 

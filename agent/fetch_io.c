@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/check_tcp_io.h"
+#include "agent/check/check_tcp_io.h"
 #include "base/curl_io.h"
 #include "base/buf.h"
 #include "base/mem.h"

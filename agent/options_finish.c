@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/join.h"
+#include "agent/pool/join.h"
 #include "agent/tls_io.h"
 #include "base/base64.h"
 #include "base/uuid.h"

@@ -7,7 +7,7 @@
 
 #include "agent/duration.h"
 #include "agent/meta.h"
-#include "agent/nearness.h"
+#include "agent/pool/nearness.h"
 #include "agent/query_template.h"
 
 #define INVALID "Invalid prepared query: "

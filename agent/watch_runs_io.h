@@ -10,7 +10,7 @@
 
 #include <event2/event.h>
 
-#include "agent/check_exec_io.h"
+#include "agent/check/check_exec_io.h"
 #include "agent/fetch_io.h"
 
 #define WATCHES_MAX 1024 /* in all config files */

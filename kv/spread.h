@@ -1,6 +1,6 @@
 /* kv/spread.h -- how the catalog's changes reach every other agent: a core without I/O.
  *
- * Peers are known by their ids; what reaches them, and how, is the caller's affair (agent/pool.h).
+ * Peers are known by their ids; what reaches them, and how, is the caller's affair (agent/pool/pool.h).
  * Three ways, each making up for the one before (RULES 1, 2, 6):
  *
  *     push      the moment something changes, in datagrams along a tree over the ring of peer ids:

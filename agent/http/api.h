@@ -3,16 +3,16 @@
 #ifndef AGENT_HTTP_API_H
 #define AGENT_HTTP_API_H
 
-#include "agent/cluster.h"
-#include "agent/events.h"
+#include "agent/server/cluster.h"
+#include "agent/pool/events.h"
 #include "agent/http/access.h"
 #include "agent/http/answers.h"
 #include "agent/http/http.h"
-#include "agent/local.h"
+#include "agent/local/local.h"
 #include "agent/metrics.h"
 #include "agent/options.h"
-#include "agent/pool.h"
-#include "agent/server_net_io.h"
+#include "agent/pool/pool.h"
+#include "agent/server/server_net_io.h"
 #include "base/rng.h"
 #include "gossip/coordinate.h"
 #include "kv/store.h"

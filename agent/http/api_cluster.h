@@ -4,7 +4,7 @@
 #ifndef AGENT_HTTP_API_CLUSTER_H
 #define AGENT_HTTP_API_CLUSTER_H
 
-#include "agent/cluster.h"
+#include "agent/server/cluster.h"
 #include "agent/http/api.h"
 
 /* CLUSTER_ANSWER. A request that nobody waits for is passed over. */

@@ -3,13 +3,13 @@
  * Each agent has told its own as a record of the catalog; others may tell that of a node without an
  * agent. There is one segment, named "", and one datacenter.
  */
-#include "agent/coordinate_publish.h"
+#include "agent/pool/coordinate_publish.h"
 #include "agent/external.h"
 #include "agent/http/api_handlers.h"
 #include "agent/http/api_keys.h"
 #include "agent/http/decode.h"
 #include "agent/http/render.h"
-#include "agent/nearness.h"
+#include "agent/pool/nearness.h"
 
 static void
 coordinate_write(struct jw *w, struct str node, const struct serf_coordinate *c)

@@ -9,7 +9,7 @@
 #ifndef AGENT_HTTP_DECODE_H
 #define AGENT_HTTP_DECODE_H
 
-#include "agent/check.h"
+#include "agent/check/check.h"
 #include "agent/external.h"
 #include "base/arena.h"
 #include "base/err.h"

@@ -8,7 +8,7 @@
 #define AGENT_HTTP_FILTER_FIELDS_H
 
 #include "agent/http/filter.h"
-#include "agent/local.h"
+#include "agent/local/local.h"
 #include "kv/catalog.h"
 
 enum filter_type {

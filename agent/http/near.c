@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/http/api.h"
-#include "agent/nearness.h"
+#include "agent/pool/nearness.h"
 
 struct near_entry { /* of what is sorted */
 	nsec distance;

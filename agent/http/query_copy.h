@@ -12,7 +12,7 @@
 #ifndef AGENT_HTTP_QUERY_COPY_H
 #define AGENT_HTTP_QUERY_COPY_H
 
-#include "agent/cluster.h"
+#include "agent/server/cluster.h"
 #include "base/buf.h"
 #include "base/nsec.h"
 #include "kv/query.h"

@@ -6,7 +6,7 @@
 #ifndef AGENT_HTTP_RENDER_H
 #define AGENT_HTTP_RENDER_H
 
-#include "agent/local.h"
+#include "agent/local/local.h"
 #include "base/json.h"
 #include "gossip/serf_wire.h"
 #include "kv/catalog.h"

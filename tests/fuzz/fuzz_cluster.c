@@ -1,7 +1,7 @@
 /* Messages of other agents to a server that leads and to an agent without a copy: a byte that says
  * to whom and from whom, two of length, the message. No crash, no endless work, every answer once.
  */
-#include "agent/cluster.h"
+#include "agent/server/cluster.h"
 #include "base/cursor.h"
 #include "tests/fuzz/fuzz.h"
 

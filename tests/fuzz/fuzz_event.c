@@ -1,7 +1,7 @@
 /* User events as they come from the pool: the first byte says whether it is one of Consul's or of
  * serf's, the rest is the payload. What is kept reads as it was, and comes again when it is sent
  * on. */
-#include "agent/events.h"
+#include "agent/pool/events.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

@@ -2,7 +2,7 @@
  * of them, and its services and checks registered. No crash, and an error says something. */
 #include "agent/definition.h"
 #include "agent/hcl.h"
-#include "agent/local.h"
+#include "agent/local/local.h"
 #include "agent/options.h"
 #include "kv/store.h"
 #include "tests/fuzz/fuzz.h"

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "agent/server_stream.h"
+#include "agent/server/server_stream.h"
 #include "base/cursor.h"
 #include "tests/fuzz/fuzz.h"
 

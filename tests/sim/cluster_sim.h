@@ -13,7 +13,7 @@
 #ifndef TESTS_SIM_CLUSTER_SIM_H
 #define TESTS_SIM_CLUSTER_SIM_H
 
-#include "agent/cluster.h"
+#include "agent/server/cluster.h"
 #include "base/buf.h"
 #include "tests/sim/net.h"
 

@@ -13,7 +13,7 @@
 #ifndef TESTS_SIM_POOL_SIM_H
 #define TESTS_SIM_POOL_SIM_H
 
-#include "agent/pool.h"
+#include "agent/pool/pool.h"
 #include "base/buf.h"
 #include "tests/sim/model.h"
 #include "tests/sim/net.h"

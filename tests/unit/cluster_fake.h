@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_CLUSTER_FAKE_H
 #define TESTS_UNIT_CLUSTER_FAKE_H
 
-#include "agent/cluster.h"
+#include "agent/server/cluster.h"
 
 struct cluster_fake {
 	bool must_ask;     /* reads wait for the leader */

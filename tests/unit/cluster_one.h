@@ -2,8 +2,8 @@
 #ifndef TESTS_UNIT_CLUSTER_ONE_H
 #define TESTS_UNIT_CLUSTER_ONE_H
 
-#include "agent/cluster.h"
-#include "agent/cluster_wire.h"
+#include "agent/server/cluster.h"
+#include "agent/server/cluster_wire.h"
 #include "base/mem.h"
 #include "tests/unit/test.h"
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_LOCAL_BENCH_H
 #define TESTS_UNIT_LOCAL_BENCH_H
 
-#include "agent/local.h"
+#include "agent/local/local.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_POOL_FAKE_H
 #define TESTS_UNIT_POOL_FAKE_H
 
-#include "agent/pool.h"
+#include "agent/pool/pool.h"
 
 #define POOL_FAKE_MEMBERS 8
 

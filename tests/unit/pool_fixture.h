@@ -6,7 +6,7 @@
 #ifndef TESTS_UNIT_POOL_FIXTURE_H
 #define TESTS_UNIT_POOL_FIXTURE_H
 
-#include "agent/pool.h"
+#include "agent/pool/pool.h"
 #include "base/rng.h"
 #include "tests/unit/test.h"
 

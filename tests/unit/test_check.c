@@ -1,5 +1,5 @@
 /* Check definitions: Consul's texts, what is shown, and the way to bytes and back. */
-#include "agent/check.h"
+#include "agent/check/check.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* tests/unit/test_check_io.c -- the shells that run checks, against sockets and programs of the
  * test's own, and check_io.c between them and a real local.
  */
-#include "agent/check_io.h"
+#include "agent/check/check_io.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -11,10 +11,10 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include "agent/check_alias.h"
-#include "agent/check_exec_io.h"
-#include "agent/check_http_io.h"
-#include "agent/check_tcp_io.h"
+#include "agent/check/check_alias.h"
+#include "agent/check/check_exec_io.h"
+#include "agent/check/check_http_io.h"
+#include "agent/check/check_tcp_io.h"
 #include "agent/loop.h"
 #include "tests/unit/local_bench.h"
 

@@ -1,5 +1,5 @@
 /* tests/unit/test_check_run.c -- schedules, lanes and thresholds, with time as a number. */
-#include "agent/check_run.h"
+#include "agent/check/check_run.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* User events: whom they are for, which are kept, and how they travel. */
-#include "agent/events.h"
+#include "agent/pool/events.h"
 #include "tests/unit/test.h"
 
 static struct store *store;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "agent/join.h"
+#include "agent/pool/join.h"
 #include "base/buf.h"
 #include "base/rng.h"
 

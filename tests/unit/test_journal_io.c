@@ -1,5 +1,5 @@
 /* The journal: what was acknowledged is there again, whatever the file went through. */
-#include "agent/journal_io.h"
+#include "agent/local/journal_io.h"
 
 #include <errno.h>
 #include <signal.h>

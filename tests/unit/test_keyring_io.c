@@ -1,5 +1,5 @@
 /* tests/unit/test_keyring_io.c -- where the keys come from, and what becomes of the file. */
-#include "agent/keyring_io.h"
+#include "agent/pool/keyring_io.h"
 #include "tests/unit/folder_fixture.h"
 
 #define KEY_A "0123456789abcdef"

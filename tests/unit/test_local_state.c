@@ -1,5 +1,5 @@
 /* What reports, time and restarts do to this agent's checks. */
-#include "agent/local_private.h"
+#include "agent/local/local_private.h"
 #include "tests/unit/local_bench.h"
 
 /* ---- status and time ---- */

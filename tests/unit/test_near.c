@@ -1,6 +1,6 @@
 /* ?near= and /v1/coordinate as a client meets them, over a catalog of agents here and there; and
  * when an agent tells its coordinate. */
-#include "agent/coordinate_publish.h"
+#include "agent/pool/coordinate_publish.h"
 #include "agent/http/api.h"
 #include "agent/http/dispatch.h"
 #include "agent/identity.h"

@@ -1,6 +1,6 @@
 /* Whose services are shown: told as a story of words about members a, b, c … and of what the store
  * hears. Each change is a line "seconds id state"; the same moment may have several. */
-#include "agent/presence.h"
+#include "agent/pool/presence.h"
 
 #include "base/rng.h"
 #include "kv/delta.h"

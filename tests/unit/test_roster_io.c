@@ -1,5 +1,5 @@
 /* tests/unit/test_roster_io.c -- who was there, over restarts, stops and damage. */
-#include "agent/roster_io.h"
+#include "agent/pool/roster_io.h"
 #include "tests/unit/folder_fixture.h"
 
 #define T0 (50 * NSEC_SEC)

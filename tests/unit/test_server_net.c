@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/server_net_io.h"
+#include "agent/server/server_net_io.h"
 #include "base/mem.h"
 #include "tests/unit/folder_fixture.h"
 #include "tests/unit/fsm_fixture.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/server_stream.h"
+#include "agent/server/server_stream.h"
 #include "base/mem.h"
 #include "tests/unit/test.h"
 
