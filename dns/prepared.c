@@ -13,6 +13,7 @@
 #include "dns/prepared.h"
 
 #define PLACES 4096     /* a power of two */
+#define SEEN_WAYS 8     /* questions that share a place without pushing each other out */
 #define OPTION_SUBNET 8 /* RFC 7871 6; of all options the only one that an answer shows */
 #define FLAG_AD 0x0020
 #define FLAGS_KEPT (DNS_FLAG_RD | DNS_FLAG_CD)
@@ -158,7 +159,8 @@ struct prepared {
 	size_t bytes, bytes_max;
 	TAILQ_HEAD(prepared_ages, prepared_answer) by_age; /* the oldest first */
 	struct prepared_place places[PLACES];
-	uint32_t seen[PREPARED_SEEN]; /* of hashes: bits that do not say the place */
+	/* Of hashes: bits that do not say the place. In each place the newest first. */
+	uint32_t seen[PREPARED_SEEN / SEEN_WAYS][SEEN_WAYS];
 };
 
 struct prepared *
@@ -263,14 +265,25 @@ prepared_answer(struct prepared *p, const struct prepared_key *key, struct str p
 	    a->total > 1 ? rng_below(&p->rng, (uint32_t)a->total) : 0, serial, room, cap);
 }
 
+/* Whether it is there; it is from now on. */
+static bool
+seen_take(uint32_t place[SEEN_WAYS], uint32_t tag)
+{
+	for (unsigned i = 0; i < SEEN_WAYS; i++)
+		if (place[i] == tag)
+			return true;
+	memmove(place + 1, place, (SEEN_WAYS - 1) * sizeof *place);
+	place[0] = tag;
+	return false;
+}
+
 bool
 prepared_is_worth(struct prepared *p, const struct prepared_key *key, unsigned variant)
 {
 	uint64_t hash = key_hash(p, key->bytes, key->n, variant);
-	uint32_t *place = &p->seen[hash % PREPARED_SEEN], tag = (uint32_t)(hash >> 32) | 1;
-	bool seen = *place == tag;
+	bool seen =
+	    seen_take(p->seen[hash % (PREPARED_SEEN / SEEN_WAYS)], (uint32_t)(hash >> 32) | 1);
 
-	*place = tag;
 	return seen || answer_find(p, key->bytes, key->n, variant, hash) != NULL;
 }
 

@@ -425,6 +425,27 @@ asked_once_is_not_worth_keeping(void **state)
 	assert_int_equal(prepared_bytes(w->prepared), 0);
 }
 
+/* Names asked in turn, as many as an eighth of what is remembered: the second time all of them are
+ * known, none has pushed out another by chance. */
+static void
+asked_in_turn_is_worth_keeping(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 2 * (PREPARED_SEEN / 8); i++) {
+		struct dns_ask question = { .type = RR_A };
+		struct prepared_key key;
+		uint8_t room[512];
+		char name[64];
+
+		(void)snprintf(name, sizeof name, "r%u.service.consul", i % (PREPARED_SEEN / 8));
+		question.name = name;
+		assert_true(prepared_key_read(dns_room_packet(&question, room), &key));
+		assert_int_equal(
+		    prepared_is_worth(w->prepared, &key, 0), i >= PREPARED_SEEN / 8);
+	}
+}
+
 #define world_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -434,6 +455,7 @@ main(void)
 		world_test(what_is_kept),
 		world_test(a_change_of_one_ends_only_what_shows_it),
 		world_test(asked_once_is_not_worth_keeping),
+		world_test(asked_in_turn_is_worth_keeping),
 		world_test(addresses_begin_at_any_instance),
 		world_test(cut_srv_answers_take_turns),
 		world_test(complete_srv_answers_keep_their_order),
