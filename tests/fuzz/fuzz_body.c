@@ -29,8 +29,8 @@ check_reply(struct http_reply *rp)
 	if (rp->content_type == NULL || strcmp(rp->content_type, "application/json") != 0)
 		return;
 	/* as reals: flags of 64 bits are more than jansson's integers hold */
-	v = json_loadb(text.p, text.n,
-	    JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	v = json_loadb(
+	    text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	FUZZ_ASSERT(v != NULL);
 	json_decref(v);
 }
