@@ -409,7 +409,10 @@ agent_free(struct agent *a)
 	journal_close(a->local_journal);
 	store_free(a->store);
 	identity_close(&a->identity);
-	if (a->base != NULL)
+	if (a->base != NULL) {
+		/* the last frees of streams wait in the loop; event_base_free() can drop them */
+		event_base_loop(a->base, EVLOOP_NONBLOCK);
 		event_base_free(a->base);
+	}
 	arena_done(&a->arena);
 }
