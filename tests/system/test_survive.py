@@ -17,12 +17,12 @@ def bench(name, *words):
 
 
 def test_acknowledged_writes_are_there():
-    said = bench("ack-writes", 1000000 if SOAK else 20000)
+    said = bench("ack-writes", 1000000 if SOAK else 100000)
     assert re.search(r"kills=[1-9]", said) and "lost=0" in said
 
 
 def test_acknowledged_writes_of_one_server_are_there():
-    assert "lost=0" in bench("ack-writes", 300000 if SOAK else 20000, 1)
+    assert "lost=0" in bench("ack-writes", 300000 if SOAK else 100000, 1)
 
 
 def test_a_killed_leader():
