@@ -52,6 +52,15 @@ def cpu_seconds(pids):
     return total
 
 
+def wait_idle(pid, span=0.25):
+    """Until it has used less than 2 % of a core for a while."""
+    def idle():
+        before = cpu_seconds([pid])
+        time.sleep(span)  # the time that is measured
+        return cpu_seconds([pid]) - before < 0.02 * span
+    wait_until("it is idle", idle, 60)
+
+
 class Table:
     """Figures by case and contender, round by round."""
 
