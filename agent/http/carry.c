@@ -1,9 +1,9 @@
 /* agent/http/carry.c -- see carry.h.
  *
  * Request: version, method, path, query, node, agent, epoch and number, body; texts and the body
- * with their lengths. Version 2 has a second such position before the body, and the answer to it, which
- * is of version 2 too, ends with records. Answer: version, be16 status, flags, varint index and contact, content type,
- * number of headers, their names and values, body.
+ * with their lengths. Version 2 has a second such position before the body, and the answer to it,
+ * which is of version 2 too, ends with records. Answer: version, be16 status, flags, varint index
+ * and contact, content type, number of headers, their names and values, body.
  */
 #include "agent/http/carry.h"
 
@@ -145,8 +145,6 @@ carry_request_read(struct str bytes, struct http_request *out, struct err *err)
 	asks = read_position(&r);
 	if (version == CARRY_VERSION_SEES)
 		sees = read_position(&r);
-	if (version == CARRY_VERSION_SEES && uuid_eq(&sees.agent, &(struct uuid){ { 0 } }))
-		rd_fail(&r);
 	body = read_text(&r, CARRY_BODY_MAX);
 	if (method >= METHODS || path.n == 0 || node.n == 0)
 		rd_fail(&r);
@@ -158,6 +156,7 @@ carry_request_read(struct str bytes, struct http_request *out, struct err *err)
 	out->query = query;
 	out->node = node;
 	out->asks = asks;
+	out->wants_records = version == CARRY_VERSION_SEES;
 	out->sees = sees;
 	out->body = body;
 	out->header_count = out->param_count = 0;

@@ -13,7 +13,7 @@
 #include "agent/http/http.h"
 #include "base/err.h"
 
-/* Adds the bytes; node and positions are this agent's. `sees` may be NULL: not asked for. */
+/* Adds the bytes; node and positions are this agent's. `sees` NULL: no records are wanted. */
 void carry_request_write(struct buf *, const struct http_request *, struct str node,
     const struct http_position *asks, const struct http_position *sees);
 /* Slices point into the bytes. The caller gives headers, params, arena and now; there are no

@@ -511,6 +511,7 @@ request_deliver(struct http_conn *c, struct now now)
 	rq->route = NULL;
 	rq->tail = rq->node = STR_NONE;
 	rq->asks = rq->sees = (struct http_position){ 0 };
+	rq->wants_records = false;
 	rq->answer = NULL;
 	rq->keep = (struct http_keep){ 0 };
 	rq->woken = false;

@@ -2,6 +2,7 @@
 #include "agent/http/dispatch.h"
 
 #include "agent/http/carry.h"
+#include "agent/http/carry_records.h"
 #include "agent/http/router.h"
 #include "agent/identity.h"
 
@@ -100,32 +101,19 @@ preconditions(
 	return (flags & ROUTE_KEYS) == 0 || keys_preconditions(api, rq, rp);
 }
 
-static struct http_position
-position_of(const struct api *api, const struct uuid *owner)
-{
-	struct http_position p = { .agent = *owner };
-	struct digest have;
-
-	if (store_digest_of(api->store, owner, &have)) {
-		p.epoch = have.epoch;
-		p.number = have.number;
-	}
-	return p;
-}
-
 static bool
 wants_records(const struct http_request *rq)
 {
 	return (rq->route->flags & ROUTE_WRITES_CATALOG) != 0;
 }
 
-/* The client will look for what it has written. What is missing comes by gossip. */
+/* The client will look for what it has written. */
 static void
 carried_records_take(struct api *api, const struct http_request *rq, struct str records)
 {
-	struct store_needs unused;
+	struct uuid cluster = cluster_status(api->cluster, rq->now).cluster;
 
-	if (store_range(api->store, rq->now, records, &unused, NULL) == 0 && api->changed != NULL)
+	if (carry_records_take(api->store, rq->now, &cluster, records) && api->changed != NULL)
 		api->changed(api->changed_arg);
 }
 
@@ -164,12 +152,12 @@ carry(struct api *api, const struct http_request *rq, struct http_reply *rp,
 	}
 	rp->keep.carried = true;
 	buf_init(&bytes, CLUSTER_HTTP_MAX);
-	asks = position_of(api, &api->identity->id);
+	asks = carry_position(api->store, &api->identity->id);
 	status = cluster_status(api->cluster, rq->now);
-	sees = position_of(api, &status.cluster);
+	sees = carry_position(api->store, &status.cluster);
 	carried.query = carried_query(rq);
-	carry_request_write(&bytes, &carried, api->options->node_name, &asks,
-	    wants_records(rq) && !uuid_eq(&sees.agent, &(struct uuid){ { 0 } }) ? &sees : NULL);
+	carry_request_write(
+	    &bytes, &carried, api->options->node_name, &asks, wants_records(rq) ? &sees : NULL);
 	if (bytes.full) {
 		reply_error(rp, 413, "The request is too large to be carried to a server");
 	} else {

@@ -86,8 +86,8 @@ struct http_request {
 	/* carried here from an agent that holds no keys: */
 	struct str node;          /* that agent's; else empty */
 	struct http_position asks; /* how far its own records had come then (RULES 11) */
-	struct http_position sees; /* how far it had those of a virtual owner: what it lacks of them
-				    * goes with the answer. Zero: it does not ask for that */
+	bool wants_records;        /* what it lacks of the external ones goes with the answer */
+	struct http_position sees; /* how far it had them. Agent zero: it knew of no cluster */
 };
 
 /* "GET"; empty for HTTP_OTHER. */

@@ -7,11 +7,10 @@
 #include <stdlib.h>
 
 #include "agent/http/carry.h"
+#include "agent/http/carry_records.h"
 #include "agent/http/dispatch.h"
-#include "kv/delta.h"
 #include "base/mem.h"
 
-#define CARRY_RECORDS_MAX (4 * 1024 * 1024) /* bytes; who lacks more asks for them by gossip */
 #define CARRY_ARENA_MAX HTTP_LARGE_BYTES_MAX
 
 struct carry_room {
@@ -84,24 +83,15 @@ carried_collect(struct http_reply *rp)
 		    CLUSTER_HTTP_MAX >> 20);
 }
 
-/* What the asker lacks of the external records; its bytes are borrowed from `out`. p is NULL when it
- * did not ask. */
+/* The request's bytes are read again: what was read of them is gone by now. */
 static struct str
 carried_records(const struct http_server *s, const struct carried *c, struct buf *out)
 {
 	struct http_request rq = { 0 };
-	const struct owner *o = store_cluster_owner(s->api->store);
-	struct epoch epoch;
 
-	if (carry_request_read(str_mem(c->bytes, c->n), &rq, NULL) != 0 ||
-	    uuid_eq(&rq.sees.agent, &(struct uuid){ { 0 } }))
+	if (carry_request_read(str_mem(c->bytes, c->n), &rq, NULL) != 0)
 		return STR_NONE;
-	if (o != NULL && uuid_eq(owner_id(o), &rq.sees.agent)) {
-		epoch = owner_digest(o).epoch;
-		delta_range_within(o, epoch_cmp(&epoch, &rq.sees.epoch) == 0 ? rq.sees.number : 0,
-		    CARRY_RECORDS_MAX, out);
-	}
-	return out->n > 0 ? buf_str(out) : STR("");
+	return carry_records_for(s->api->store, &rq, out);
 }
 
 /* Gives the answer, and is done with it. */

@@ -89,7 +89,8 @@ class Network:
         return ip("-n", self.names[i], *words)
 
     def tell(self, **orders):
-        """cut=[[from, to], …] (one-way), loss=0…1, delay_ms, jitter_ms; what is not named stays.
+        """cut=[[from, to], …] (one-way), loss=0…1, delay_ms, jitter_ms, tcp_only (no datagram is
+        carried); what is not named stays.
         Returns [frames carried, frames dropped] so far."""
         self.proc.stdin.write(json.dumps(orders) + "\n")
         self.proc.stdin.flush()
@@ -102,7 +103,7 @@ class Network:
         self.tell(cut=[[a, b] for a in every for b in every if side.get(a) != side.get(b)])
 
     def heal(self):
-        self.tell(cut=[], loss=0, delay_ms=0, jitter_ms=0)
+        self.tell(cut=[], loss=0, delay_ms=0, jitter_ms=0, tcp_only=False)
 
     def link(self, i, up):
         self.ip(i, "link", "set", "eth0", "up" if up else "down")
@@ -116,11 +117,16 @@ class Network:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
+def is_udp(frame):
+    return frame[12:14] == b"\x08\x00" and frame[23] == 17
+
+
 class Switch:
     def __init__(self, seed, names):
         self.random = random.Random(seed)
         self.taps = []
         self.cut, self.loss, self.delay_ms, self.jitter_ms = set(), 0.0, 0, 0
+        self.tcp_only = False
         self.held = []  # (when, number, to, frame)
         self.carried = self.dropped = 0
         for name in names:
@@ -147,7 +153,7 @@ class Switch:
             targets = [to] if 0 <= to < len(self.taps) else []
         for to in targets:
             if (sender, to) in self.cut or self.random.random() < self.loss or \
-                    len(self.held) >= QUEUE_MAX:
+                    len(self.held) >= QUEUE_MAX or self.tcp_only and is_udp(frame):
                 self.dropped += 1
                 continue
             self.carried += 1

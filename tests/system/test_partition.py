@@ -7,7 +7,7 @@ import pytest
 
 from harness import PATIENCE, srv_key, wait_until
 from net_harness import Network
-from pool_harness import ALIVE, FAILED, SOAK, Poller, Pool, catalog_of
+from pool_harness import ALIVE, FAILED, SOAK, Poller, Pool, catalog_of, leads
 
 SUSPICION = 25  # the longest one of the LAN profile, and a bit
 
@@ -64,6 +64,23 @@ def test_a_container_on_one_is_answered_by_all(pool, docker):
         assert a.addresses("shop") == [n1.address]
     docker.docker("rm", "-f", "shop")
     pool.wait_all("gone", lambda a: a.catalog("shop") == [], None, 5)
+
+
+def test_a_registration_shows_where_it_was_sent_also_before_gossip_brings_it(pool):
+    asked, others = pool.agents[4], pool.agents[1:4]
+    wait_until("it reaches a leader", lambda: leads(asked))
+    pool.network.tell(tcp_only=True)
+    for n in range(3):
+        assert asked.put("/v1/catalog/register",
+                         {"Node": f"x{n}", "Address": "10.9.9.9"}).json is True
+        assert asked.get(f"/v1/catalog/node/x{n}").json["Node"]["Address"] == "10.9.9.9"
+        assert asked.put("/v1/catalog/deregister", {"Node": f"x{n - 1}"}).json is True
+        assert asked.get(f"/v1/catalog/node/x{n - 1}").json is None
+    assert all(a.get("/v1/catalog/node/x2").json is None for a in others)  # it was not gossip
+    pool.network.heal()
+    pool.wait_all("shows it", lambda a: a.get("/v1/catalog/node/x2").json is not None)
+    assert asked.put("/v1/catalog/deregister", {"Node": "x2"}).json is True
+    pool.wait_all("it is gone", lambda a: a.get("/v1/catalog/node/x2").json is None)
 
 
 @pytest.mark.parametrize("way", ["link", "silence"] * (10 if SOAK else 1))

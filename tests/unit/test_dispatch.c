@@ -1,6 +1,6 @@
 /* From requests to replies, without sockets: what Consul answers around its handlers. */
 #include "agent/http/dispatch.h"
-#include "tests/unit/store_stub.h"
+#include "tests/unit/records_stub.h"
 #include "tests/unit/test.h"
 
 struct store { /* all that dispatch() wants of it */

@@ -4,7 +4,7 @@
 #include "agent/loop.h"
 #include "kv/watch.h"
 #include "tests/unit/cluster_fake.h"
-#include "tests/unit/store_stub.h"
+#include "tests/unit/records_stub.h"
 #include "tests/unit/test.h"
 
 struct store { /* all that the server wants of it */

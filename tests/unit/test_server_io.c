@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "kv/watch.h"
 #include "tests/unit/cluster_fake.h"
-#include "tests/unit/store_stub.h"
+#include "tests/unit/records_stub.h"
 #include "tests/unit/test.h"
 
 #define PATIENCE (20 * NSEC_SEC)
