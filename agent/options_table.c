@@ -208,7 +208,8 @@ const struct option options_table[] = {
 	    .help = "Set the TC flag on answers that were cut." },
 	{ NULL, "dns_config.enable_additional_node_meta_txt", OPTION_BOOL,
 	    AT(dns_node_meta_txt), .initial = "true", .group = DNS, .reloads = true,
-	    .help = "Add a node's meta as TXT records when its address is asked for." },
+	    .help = "Add a node's meta as TXT records when its address is asked for, and to SRV records "
+		    "of what runs on it." },
 	{ NULL, "dns_config.disable_compression", OPTION_BOOL, AT(dns_disable_compression),
 	    .group = DNS, .reloads = true, .help = "Write every name out in full." },
 	{ NULL, "dns_config.udp_answer_limit", OPTION_INT, AT(dns_udp_answer_limit),

@@ -163,6 +163,10 @@ void nameservers_fill(struct dns_responder *, struct nameservers *);
 void answer_ns(struct answering *, const struct nameservers *, enum dns_section);
 void answer_glue(struct answering *, const struct nameservers *);
 
+/* A node's meta as additional TXT records of `owner`, as many as fit; none where it is set so. */
+void answer_meta_beside(
+    struct answering *, const struct name *owner, const struct node_info *, uint32_t ttl);
+
 /* What is known about `name`: its CNAMEs and addresses of the families that `type` takes, with one
  * TTL. Outside the domain recursors know. */
 void answer_inside(

@@ -40,25 +40,31 @@ meta_text(const struct pair *meta, uint8_t room[META_TEXT_MAX])
 	return wr_done(&w);
 }
 
-static void
-node_meta(struct answering *a, const struct node_info *node, enum dns_section section)
+void
+answer_meta_beside(
+    struct answering *a, const struct name *owner, const struct node_info *node, uint32_t ttl)
 {
 	uint8_t room[META_TEXT_MAX];
 
-	if (section == DNS_ADDITIONAL &&
-	    (a->fit == FIT_ONE || a->r->config->node_meta_asked_only))
+	if (a->fit == FIT_ONE || a->r->config->node_meta_asked_only)
 		return;
+	for (size_t i = 0; i < node->meta_count; i++)
+		(void)dns_put_txt(
+		    &a->w, DNS_ADDITIONAL, owner, ttl, meta_text(&node->meta[i], room));
+}
+
+static void
+node_meta(struct answering *a, const struct node_info *node)
+{
+	uint8_t room[META_TEXT_MAX];
+
 	for (size_t i = 0; i < node->meta_count; i++) {
 		struct str text = meta_text(&node->meta[i], room);
 
-		if (section == DNS_ADDITIONAL) {
-			(void)dns_put_txt(
-			    &a->w, section, &a->q->name, a->r->config->node_ttl, text);
-			continue;
-		}
 		if (!answer_open(a))
 			return;
-		while (!dns_put_txt(&a->w, section, &a->q->name, a->r->config->node_ttl, text))
+		while (
+		    !dns_put_txt(&a->w, DNS_ANSWER, &a->q->name, a->r->config->node_ttl, text))
 			if (!answer_make_room(a))
 				return;
 	}
@@ -108,7 +114,10 @@ answer_node(struct answering *a, const struct ask *ask)
 	a->count_max = 0;
 	if (type != RR_TXT)
 		node_place(a, &node->info);
-	node_meta(a, &node->info, type == RR_TXT || type == RR_ANY ? DNS_ANSWER : DNS_ADDITIONAL);
+	if (type == RR_TXT || type == RR_ANY)
+		node_meta(a, &node->info);
+	else
+		answer_meta_beside(a, &a->q->name, &node->info, a->r->config->node_ttl);
 }
 
 static int

@@ -167,6 +167,26 @@ srv_additionals(struct answering *a, const struct picks *set, size_t start, uint
 	}
 }
 
+/* The meta of the nodes, behind the addresses, which so have the room; once for instances of one
+ * node that follow each other. An instance with an address of its own is on a node, too. */
+static void
+srv_metas(struct answering *a, const struct picks *set, size_t start, uint32_t ttl)
+{
+	const struct catalog_node *before = NULL;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct pick *pick = &set->items[(start + i) % set->count];
+		const struct node_info *node = &pick->of->node->info;
+		struct name owner;
+
+		if (!pick->written || pick->of->node == before)
+			continue;
+		before = pick->of->node;
+		if (node->meta_count > 0 && name_under(node->name, &a->r->of_nodes, &owner))
+			answer_meta_beside(a, &owner, node, ttl);
+	}
+}
+
 /* Where an answer begins that is cut. */
 static size_t
 srv_begin(struct dns_responder *r, size_t count)
@@ -195,10 +215,12 @@ answer_srv(struct answering *a, struct picks *set, uint32_t ttl, bool ordered)
 		a->r->facts.cut_from = set->count;
 		srv_records(a, set, start, ttl);
 	}
-	if (a->w.counts[DNS_ANSWER] == 0)
+	if (a->w.counts[DNS_ANSWER] == 0) {
 		answer_nodata(a);
-	else
-		srv_additionals(a, set, start, ttl);
+		return;
+	}
+	srv_additionals(a, set, start, ttl);
+	srv_metas(a, set, start, ttl);
 }
 
 void

@@ -15,6 +15,7 @@ import time
 import dns.flags
 import dns.message
 import dns.query
+import dns.rdatatype
 import pytest
 
 CHANGES = 500  # a second
@@ -63,7 +64,8 @@ def shown(answer, rdtype):
             out[instance] = high << 8 | low
     else:
         assert len(answer.additional) > 0, answer
-        addresses = {rr.address for rrset in answer.additional for rr in rrset}
+        addresses = {rr.address for rrset in answer.additional for rr in rrset
+                     if rr.rdtype == dns.rdatatype.A}
         for rr in records:
             ip = bytes.fromhex(re.match(r"([0-9a-f]{8})\.addr\.", str(rr.target)).group(1))
             assert ".".join(map(str, ip)) in addresses, answer

@@ -363,6 +363,48 @@ node_meta_as_text(void **state)
 }
 
 static void
+srv_brings_the_meta_of_nodes(void **state)
+{
+	struct dns_room *f = *state;
+	const struct uuid cluster = { { 2 } };
+	char text[401] = { 0 };
+	struct pair meta[] = { { STR("rack"), STR("r7") }, { STR("rfc1035-x"), { text, 400 } } };
+	struct node_info node = { .name = STR("m"),
+		.address = STR("10.9.1.1"),
+		.meta = meta,
+		.meta_count = 1,
+		.meta_set = true };
+
+	assert_true(store_put_node(f->store, dns_room_now, &cluster, &node, NULL) >= 0);
+	dns_room_node(f, "plain", "10.9.1.2");
+	dns_room_service(f, "m", "w1", "web", "", 80, "");
+	dns_room_service(f, "m", "w2", "web", "", 81, "");
+	dns_room_service(f, "plain", "w3", "web", "", 82, "");
+	assert_string_equal(ask(f, "web.service.consul", RR_SRV),
+	    "NOERROR aa rd\n"
+	    "an web.service.consul. 0 SRV 1 1 80 m.node.dc1.consul.\n"
+	    "an web.service.consul. 0 SRV 1 1 81 m.node.dc1.consul.\n"
+	    "an web.service.consul. 0 SRV 1 1 82 plain.node.dc1.consul.\n"
+	    "ad m.node.dc1.consul. 0 A 10.9.1.1\n"
+	    "ad m.node.dc1.consul. 0 A 10.9.1.1\n"
+	    "ad m.node.dc1.consul. 0 TXT \"rack=r7\"\n"
+	    "ad plain.node.dc1.consul. 0 A 10.9.1.2\n");
+	(void)ask(f, "web.service.consul", RR_A);
+	assert_int_equal(dns_room_count(f->text, "ad "), 0);
+	/* one that does not fit is left out, and nothing says so: all that was asked for is there */
+	memset(text, 'x', 400);
+	node.meta_count = 2;
+	assert_true(store_put_node(f->store, dns_room_now, &cluster, &node, NULL) >= 0);
+	(void)ask(f, "web.service.consul", RR_SRV);
+	assert_int_equal(dns_room_count(f->text, "NOERROR aa rd"), 1);
+	assert_int_equal(dns_room_count(f->text, "an "), 3);
+	assert_int_equal(dns_room_count(f->text, "ad m.node.dc1.consul. 0 TXT"), 1);
+	f->config.node_meta_asked_only = true;
+	(void)ask(f, "web.service.consul", RR_SRV);
+	assert_int_equal(dns_room_count(f->text, "ad m.node.dc1.consul. 0 TXT"), 0);
+}
+
+static void
 addresses_in_hex(void **state)
 {
 	struct dns_room *f = *state;
@@ -731,6 +773,7 @@ main(void)
 		answer_test(times_to_live),
 		answer_test(nodes),
 		answer_test(node_meta_as_text),
+		answer_test(srv_brings_the_meta_of_nodes),
 		answer_test(addresses_in_hex),
 		answer_test(reverse_names),
 		answer_test(the_domain_itself),
