@@ -299,7 +299,8 @@ api_external_write(struct api *api, const struct http_request *req, const struct
 		keys_write(api, req, reply, &op);
 }
 
-/* Consul answers 500 to whatever is wrong with a registration. */
+/* Consul answers 500 to whatever is wrong with a registration. What is done is not read again: it
+ * was without fault when it was planned. */
 void
 api_catalog_register(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
@@ -309,15 +310,15 @@ api_catalog_register(struct api *api, const struct http_request *req, struct htt
 	bool again;
 	int rc;
 
+	if (external_done(req, reply, &again))
+		reply_true(reply);
+	if (!again)
+		return;
 	if (decode_catalog_register(req->arena, req->body, &r, &err) != 0) {
 		reply_decode_failed(reply, &err);
 		return;
 	}
 	if (reply_wrong_dc(api, req, reply) || !api_external_dc(api, r.datacenter, reply))
-		return;
-	if (external_done(req, reply, &again))
-		reply_true(reply);
-	if (!again)
 		return;
 	r.what.node.datacenter = api->options->datacenter;
 	buf_init(&steps, FSM_STEPS_BYTES_MAX);
@@ -350,25 +351,37 @@ news_awaited(const struct api *api, const struct http_request *req, struct str n
 	return true;
 }
 
-/* A whole node that is no agent's: its sessions end with it. */
+/* A whole node, none of its services or checks alone. */
+static bool
+is_whole(const struct external_deregister *d)
+{
+	return d->service_id.n == 0 && d->check_id.n == 0;
+}
+
+/* Of a node that is no agent's the sessions end with it. */
 static bool
 takes_sessions(const struct api *api, const struct external_deregister *d)
 {
 	const struct catalog_node *node = catalog_node_find(store_catalog(api->store), d->node);
 
-	return (node == NULL || !node->agent) && d->service_id.n == 0 && d->check_id.n == 0;
+	return (node == NULL || !node->agent) && is_whole(d);
 }
 
-/* Run again while sessions of the node end: it is deregistered then. */
+/* Run again while sessions of the node end: it is deregistered then. Of what has no sessions the
+ * body is not read again. */
 void
 api_catalog_deregister(struct api *api, const struct http_request *req, struct http_reply *reply)
 {
 	struct catalog_deregistration r;
 	struct buf steps;
 	struct err err;
-	bool again, done;
+	bool again, done = external_done(req, reply, &again);
 	int rc;
 
+	if (done && !req->keep.whole)
+		reply_true(reply);
+	if (!again && !(done && req->keep.whole))
+		return;
 	if (decode_catalog_deregister(req->arena, req->body, &r, &err) != 0) {
 		reply_decode_failed(reply, &err);
 		return;
@@ -376,15 +389,15 @@ api_catalog_deregister(struct api *api, const struct http_request *req, struct h
 	if (reply_wrong_dc(api, req, reply) || !api_external_dc(api, r.datacenter, reply) ||
 	    news_awaited(api, req, r.what.node, reply))
 		return;
-	done = external_done(req, reply, &again);
-	if (done && takes_sessions(api, &r.what) && node_sessions_end(api, req, reply, r.what.node))
-		return;
-	if (done)
-		reply_true(reply);
-	if (!again)
-		return;
-	buf_init(&steps, FSM_STEPS_BYTES_MAX);
-	rc = external_deregister(api->store, &r.what, &steps, &err);
-	api_external_write(api, req, &steps, rc, &err, reply);
-	buf_done(&steps);
+	if (done) {
+		if (!takes_sessions(api, &r.what) ||
+		    !node_sessions_end(api, req, reply, r.what.node))
+			reply_true(reply);
+	} else {
+		buf_init(&steps, FSM_STEPS_BYTES_MAX);
+		rc = external_deregister(api->store, &r.what, &steps, &err);
+		api_external_write(api, req, &steps, rc, &err, reply);
+		buf_done(&steps);
+	}
+	reply->keep.whole = is_whole(&r.what);
 }

@@ -54,6 +54,7 @@ struct http_position {
 struct http_keep {
 	unsigned stage; /* how often it has waited */
 	bool carried;   /* another agent was asked for the whole answer */
+	bool whole;     /* it deregisters a node, not a part of one */
 	nsec began;     /* the server's: when the request came; 0: only now, */
 	const struct route *route; /* and for whom */
 	struct uuid id;

@@ -301,6 +301,43 @@ a_registration_is_seen_everywhere(void **unused)
 	assert_answer("GET /v1/catalog/service/web", "", 200, "[]");
 }
 
+/* Run again with the cluster's answer, and with nothing where its body was. */
+static void
+answered_without_body(const char *line, const char *sent)
+{
+	struct cluster_action act;
+
+	run(line, sent, (struct http_request){ 0 });
+	assert_true(reply.later != 0);
+	for (int turn = 0; !cluster_turn(reply.later & ~HTTP_TICKET_CLUSTER, &act); turn++)
+		assert_true(turn < 20);
+	run(line, "", (struct http_request){ .answer = &act, .keep = reply.keep });
+	assert_int_equal(reply.later, 0);
+	assert_int_equal(reply.status, 200);
+	assert_str(buf_str(&body), "true");
+}
+
+static void
+a_write_to_the_catalog_is_read_once(void **unused)
+{
+	const char lost = FSM_FALSE;
+	const struct cluster_action act = { .kind = CLUSTER_ANSWER, .bytes = { &lost, 1 } };
+
+	(void)unused;
+	answered_without_body("PUT /v1/catalog/register",
+	    "{\"Node\":\"a\",\"Address\":\"10.9.0.1\",\"Service\":{\"Service\":\"db\"}}");
+	answered_without_body(
+	    "PUT /v1/catalog/deregister", "{\"Node\":\"a\",\"ServiceID\":\"db\"}");
+	/* but for another plan, and to know whose sessions end */
+	run("PUT /v1/catalog/register", "{\"Node\":\"a\",\"Address\":\"10.9.0.2\"}",
+	    (struct http_request){ 0 });
+	run("PUT /v1/catalog/register", "",
+	    (struct http_request){ .answer = &act, .keep = reply.keep });
+	assert_int_equal(reply.status, 400);
+	run("PUT /v1/catalog/deregister", "{\"Node\":\"a\"}", (struct http_request){ 0 });
+	assert_true(reply.keep.whole);
+}
+
 static void
 node_meta_selects_and_near_sorts(void **unused)
 {
@@ -585,6 +622,7 @@ main(void)
 		TEST(errors_have_consuls_status_and_words),
 		TEST(without_a_leader_external_writes_fail_and_reads_go_on),
 		TEST(a_registration_is_seen_everywhere),
+		TEST(a_write_to_the_catalog_is_read_once),
 		TEST(node_meta_selects_and_near_sorts),
 		TEST(the_content_hash_blocks_and_comes_back),
 		TEST(the_agents_own_entry_is_hidden_and_protected),
