@@ -73,8 +73,9 @@ buf_add(struct buf *b, struct str s)
 
 	if (s.n == 0)
 		return;
-	p = buf_reserve(b, s.n);
-	if (p == NULL)
+	if (s.n <= b->room - b->n && !b->full) /* mostly */
+		p = b->p + b->n;
+	else if ((p = buf_reserve(b, s.n)) == NULL)
 		return;
 	memcpy(p, s.p, s.n);
 	b->n += s.n;

@@ -2,7 +2,7 @@
 #include "base/cursor.h"
 
 uint64_t
-rd_varint(struct reader *r)
+rd_varint_long(struct reader *r)
 {
 	uint64_t v = 0;
 

@@ -102,13 +102,24 @@ rd_be32(struct reader *r)
 static inline uint64_t
 rd_be64(struct reader *r)
 {
-	uint64_t high = rd_be32(r);
+	const uint8_t *p = rd_take(r, 8);
 
-	return high << 32 | rd_be32(r);
+	return p == NULL ? 0
+			 : (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 |
+			       (uint64_t)p[3] << 32 | (uint64_t)p[4] << 24 |
+			       (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | p[7];
 }
 
+uint64_t rd_varint_long(struct reader *r);
+
 /* Unsigned LEB128 (7 bits a byte, low first), at most 10 bytes; shortest form only. */
-uint64_t rd_varint(struct reader *r);
+static inline uint64_t
+rd_varint(struct reader *r)
+{
+	if (r->state == RD_OK && r->pos < r->len && r->base[r->pos] < 0x80) /* mostly */
+		return r->base[r->pos++];
+	return rd_varint_long(r);
+}
 
 struct writer {
 	uint8_t *base; /* borrowed */
@@ -171,15 +182,31 @@ wr_be16(struct writer *w, uint16_t v)
 static inline void
 wr_be32(struct writer *w, uint32_t v)
 {
-	wr_be16(w, (uint16_t)(v >> 16));
-	wr_be16(w, (uint16_t)v);
+	uint8_t *p = wr_room(w, 4);
+
+	if (p != NULL) {
+		p[0] = (uint8_t)(v >> 24);
+		p[1] = (uint8_t)(v >> 16);
+		p[2] = (uint8_t)(v >> 8);
+		p[3] = (uint8_t)v;
+	}
 }
 
 static inline void
 wr_be64(struct writer *w, uint64_t v)
 {
-	wr_be32(w, (uint32_t)(v >> 32));
-	wr_be32(w, (uint32_t)v);
+	uint8_t *p = wr_room(w, 8);
+
+	if (p != NULL) {
+		p[0] = (uint8_t)(v >> 56);
+		p[1] = (uint8_t)(v >> 48);
+		p[2] = (uint8_t)(v >> 40);
+		p[3] = (uint8_t)(v >> 32);
+		p[4] = (uint8_t)(v >> 24);
+		p[5] = (uint8_t)(v >> 16);
+		p[6] = (uint8_t)(v >> 8);
+		p[7] = (uint8_t)v;
+	}
 }
 
 void wr_varint(struct writer *w, uint64_t v);

@@ -27,6 +27,14 @@ struct err {
 	char text[ERR_TEXT_MAX]; /* terminated; cut when too long */
 };
 
+/* No error: what `= { 0 }` says, but the text is not cleared to its end. */
+static inline void
+err_none(struct err *e)
+{
+	e->code = ERR_OK;
+	e->text[0] = '\0';
+}
+
 /* Sets both and returns `code`, for `return err_set(err, ERR_INPUT, "…")`. */
 int err_set(struct err *, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -71,9 +71,10 @@ apply_one(struct raft_core *c, uint64_t index)
 {
 	struct core_entry e = *core_log_at(&c->log, index);
 	struct core_waiter *w;
-	struct err err = { 0 };
+	struct err err;
 
 	if (e.type == RAFT_COMMAND) {
+		err_none(&err);
 		buf_clear(&c->result);
 		if (fsm_apply(c->config.fsm, c->now, index, str_mem(e.bytes, e.size), &c->result,
 			&err) != 0) {

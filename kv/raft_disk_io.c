@@ -126,8 +126,9 @@ static bool
 disk_queued(struct raft_disk *d, enum raft_core_action_kind kind, uint64_t index,
     const struct raft_log_entry *e)
 {
-	struct err err = { 0 };
+	struct err err;
 
+	err_none(&err);
 	if (d->broken || disk_queue(d, kind, index, e, &err))
 		return true;
 	if (err.code == ERR_MEMORY)

@@ -125,12 +125,13 @@ answer_take(struct query_copy *c, struct arena *arena, struct str bytes, struct 
 bool
 query_copy_answer(struct query_copy *c, struct now now, const struct cluster_action *act)
 {
-	struct err err = { 0 };
+	struct err err;
 	struct arena arena;
 	int rc = act->code;
 
 	if (c->request == 0 || act->request != c->request)
 		return false;
+	err_none(&err);
 	c->request = 0;
 	arena_init(&arena, COPY_BYTES_MAX);
 	if (rc == 0)

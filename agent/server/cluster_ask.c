@@ -232,11 +232,12 @@ write_in_window(const struct cluster *c, const struct cluster_ask *a)
 static void
 ask_lead(struct cluster *c, struct cluster_ask *a)
 {
-	struct err err = { 0 };
+	struct err err;
 	int code;
 
 	if (!c->leading)
 		return;
+	err_none(&err);
 	code = cluster_lead(c, a->number, a->call, &c->config.self, buf_str(&a->bytes), &err);
 	switch (code) {
 	case 0:
@@ -635,9 +636,10 @@ uint64_t
 cluster_write(struct cluster *c, struct now now, const struct fsm_op *op)
 {
 	struct cluster_ask *a = ask_new(c, now, CALL_WRITE, STR_NONE);
-	struct err err = { 0 };
+	struct err err;
 	uint64_t number = a->number;
 
+	err_none(&err);
 	if (op != c->scratch)
 		fsm_op_copy(c->scratch, op);
 	c->scratch->agent = c->config.self;
