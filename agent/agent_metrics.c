@@ -506,8 +506,8 @@ agent_metrics_open(struct agent *a, struct now now, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	for (const struct route *r = http_routes; r->path != NULL; r++) {
-		struct str path = str_skip(str_of(r->path), 1);
+	for (const struct route *r = http_routes; r->path.p != NULL; r++) {
+		struct str path = str_skip(r->path, 1);
 		char label[128];
 		size_t n = 0;
 

@@ -298,9 +298,9 @@ describe_method(enum http_method m)
 void
 describe_man_routes(struct buf *b, const struct route *table)
 {
-	for (const struct route *r = table; r->path != NULL; r++) {
+	for (const struct route *r = table; r->path.p != NULL; r++) {
 		buf_addf(b, ".TP\n.B %s ", describe_method(r->method));
-		describe_man_text(b, str_of(r->path));
+		describe_man_text(b, r->path);
 		buf_addc(b, '\n');
 		describe_man_text(b, str_of(r->help));
 		buf_addc(b, '\n');

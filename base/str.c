@@ -34,7 +34,7 @@ str_cmp_nocase(struct str a, struct str b)
 bool
 str_eq_nocase(struct str a, struct str b)
 {
-	return a.n == b.n && str_cmp_nocase(a, b) == 0;
+	return str_eq(a, b) || (a.n == b.n && str_cmp_nocase(a, b) == 0);
 }
 
 bool

@@ -10,22 +10,48 @@
 /* tchar of RFC 9110 5.6.2, one bit per byte below 128 */
 static const uint32_t token_bits[4] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
 
+/* Cuts a token off that ends with `end`, which is none of its bytes; false: there is none. */
 static bool
-is_token(struct str s)
+token_cut(struct str *rest, char end, struct str *token)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned c = (unsigned char)s.p[i];
+	struct str s = *rest;
+	size_t n = 0;
+
+	for (; n < s.n; n++) {
+		unsigned c = (unsigned char)s.p[n];
 
 		if (c >= 128 || (token_bits[c / 32] >> c % 32 & 1) == 0)
-			return false;
+			break;
 	}
-	return s.n > 0;
+	if (n == 0 || n == s.n || s.p[n] != end)
+		return false;
+	*token = str_head(s, n);
+	*rest = str_skip(s, n + 1);
+	return true;
+}
+
+/* Any of eight bytes below 0x20, or 0x7f; or, in the company of one, others. */
+static bool
+any_control(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t v, del;
+
+	memcpy(&v, p, sizeof v);
+	del = v ^ ones * 0x7f;
+	return (((v - ones * 0x20) & ~v) | ((del - ones) & ~del)) & highs;
 }
 
 static bool
 is_field_value(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++) {
+	size_t i = 0;
+
+	while (s.n - i >= 8 && !any_control(s.p + i))
+		i += 8;
+	if (i > 0 && s.n - i < 8 && !any_control(s.p + s.n - 8))
+		return true; /* with some bytes looked at twice */
+	for (; i < s.n; i++) {
 		unsigned c = (unsigned char)s.p[i];
 
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
@@ -95,7 +121,7 @@ method_of(struct str s)
 static bool
 escapes_valid(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = str_find(s, '%'); i < s.n; i++) {
 		if (s.p[i] != '%')
 			continue;
 		for (size_t k = 1; k <= 2; k++) {
@@ -145,11 +171,13 @@ target_read(struct str target, struct http_request *rq)
 static int
 request_line_read(struct str line, struct http_request *rq, const char **why)
 {
-	struct str rest = line;
-	struct str method = str_cut(&rest, ' '), target = str_cut(&rest, ' '), version = rest;
+	struct str version = line, method, target;
 
 	*why = "Bad Request";
-	if (!is_token(method) || version.n != 8 || !str_starts(version, STR("HTTP/")) ||
+	if (!token_cut(&version, ' ', &method))
+		return 400;
+	target = str_cut(&version, ' ');
+	if (version.n != 8 || !str_starts(version, STR("HTTP/")) ||
 	    !chr_digit(version.p[5]) || version.p[6] != '.' || !chr_digit(version.p[7]))
 		return 400;
 	if (version.p[5] != '1') {
@@ -273,9 +301,8 @@ http_head_read(struct str head, struct http_request *rq, struct http_framing *f,
 
 		if (value.n == 0)
 			break;
-		name = str_cut(&value, ':');
 		*why = "Bad Request";
-		if (value.p == NULL || !is_token(name) || !is_field_value(value))
+		if (!token_cut(&value, ':', &name) || !is_field_value(value))
 			return 400;
 		*why = "Request Header Fields Too Large";
 		if (rq->header_count == HTTP_HEADERS_MAX)

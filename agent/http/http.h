@@ -194,7 +194,7 @@ enum route_flags {
  * may hold slashes). All methods of one path have rows of their own, next to each other. */
 struct route {
 	enum http_method method;
-	const char *path;
+	struct str path;
 	http_handler *handler;
 	unsigned flags;
 	const char *help; /* one sentence, for the manual */

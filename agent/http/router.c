@@ -13,15 +13,24 @@ struct router_match {
 	bool slash; /* the path with a '/' after it would match */
 };
 
+#define GROUP_AT (sizeof "/v1/" - 1) /* where the paths of most endpoints begin to differ */
+
 static struct router_match
 router_match(const struct route *table, struct str path)
 {
 	struct router_match m = { 0 };
+	bool grouped = path.n > GROUP_AT;
+	char group = grouped ? path.p[GROUP_AT] : '\0';
 
-	for (const struct route *r = table; r->path != NULL; r++) {
-		struct str want = str_of(r->path);
-		bool prefix = want.n > 0 && want.p[want.n - 1] == '*';
+	for (const struct route *r = table; r->path.p != NULL; r++) {
+		struct str want = r->path;
+		bool prefix;
 
+		if (grouped && want.n > GROUP_AT + 1 && want.p[GROUP_AT] != group)
+			continue; /* mostly; what stands there is no final '*' */
+		if (want.n > path.n + sizeof "/*" - 1)
+			continue;
+		prefix = want.n > 0 && want.p[want.n - 1] == '*';
 		if (prefix)
 			want.n--;
 		if (!prefix && str_eq(path, want))
@@ -76,11 +85,12 @@ path_is_clean(struct str path)
 	if (path.n == 0 || path.p[0] != '/')
 		return false;
 	for (size_t i = 0; i + 1 < path.n; i++) {
-		struct str after = str_skip(path, i + 1);
+		struct str after;
 		size_t dots = 0;
 
 		if (path.p[i] != '/')
 			continue;
+		after = str_skip(path, i + 1);
 		while (dots < after.n && after.p[dots] == '.')
 			dots++;
 		if (after.p[0] == '/')
@@ -140,7 +150,7 @@ methods_allowed(const struct route *row, struct arena *arena)
 	const char *text[4] = { "", "", "", "" };
 	unsigned methods = 0;
 
-	for (const struct route *r = row; r->path != NULL && strcmp(r->path, row->path) == 0; r++)
+	for (const struct route *r = row; r->path.p != NULL && str_eq(r->path, row->path); r++)
 		methods |= r->method;
 	for (size_t i = 0; i < 4; i++)
 		if ((methods & names[i].method) != 0)
@@ -174,7 +184,7 @@ router_find(const struct route *table, struct http_request *rq, struct str *out)
 	if (m.row == NULL)
 		return ROUTED_NOT_FOUND;
 	rq->tail = str_skip(path, m.len);
-	for (const struct route *r = m.row; r->path != NULL && strcmp(r->path, m.row->path) == 0;
+	for (const struct route *r = m.row; r->path.p != NULL && str_eq(r->path, m.row->path);
 	     r++) {
 		if (r->method != rq->method)
 			continue;
@@ -188,7 +198,7 @@ router_find(const struct route *table, struct http_request *rq, struct str *out)
 enum routed
 router_again(const struct route *row, struct http_request *rq)
 {
-	struct str path, want = str_of(row->path);
+	struct str path, want = row->path;
 
 	if (!percent_decode(rq->arena, rq->path, false, &path))
 		return ROUTED_NOT_FOUND;

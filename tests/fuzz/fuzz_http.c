@@ -18,10 +18,10 @@ handler(struct api *api, const struct http_request *rq, struct http_reply *rp)
 }
 
 static const struct route routes[] = {
-	{ HTTP_GET, "/v1/catalog/nodes", handler, ROUTE_BLOCKS, "" },
-	{ HTTP_GET, "/v1/kv/*", handler, ROUTE_BLOCKS, "" },
-	{ HTTP_PUT, "/v1/kv/*", handler, 0, "" },
-	{ HTTP_PUT, "/v1/snapshot", handler, ROUTE_LARGE, "" },
+	{ HTTP_GET, STR("/v1/catalog/nodes"), handler, ROUTE_BLOCKS, "" },
+	{ HTTP_GET, STR("/v1/kv/*"), handler, ROUTE_BLOCKS, "" },
+	{ HTTP_PUT, STR("/v1/kv/*"), handler, 0, "" },
+	{ HTTP_PUT, STR("/v1/snapshot"), handler, ROUTE_LARGE, "" },
 	{ 0 },
 };
 

@@ -12,8 +12,8 @@ handler(struct api *api, const struct http_request *rq, struct http_reply *rp)
 }
 
 static const struct route routes[] = {
-	{ HTTP_PUT, "/large", handler, ROUTE_LARGE, "" },
-	{ HTTP_PUT, "/small", handler, 0, "" },
+	{ HTTP_PUT, STR("/large"), handler, ROUTE_LARGE, "" },
+	{ HTTP_PUT, STR("/small"), handler, 0, "" },
 	{ 0 },
 };
 

@@ -55,10 +55,10 @@ greedy_get(struct api *api, const struct http_request *rq, struct http_reply *rp
 }
 
 static const struct route table[] = {
-	{ HTTP_GET, "/v1/list", list_get, ROUTE_BLOCKS | ROUTE_CATALOG, "" },
-	{ HTTP_GET, "/v1/local", list_get, 0, "" },
-	{ HTTP_PUT, "/v1/fail/*", failing_put, 0, "" },
-	{ HTTP_GET, "/v1/greedy", greedy_get, 0, "" },
+	{ HTTP_GET, STR("/v1/list"), list_get, ROUTE_BLOCKS | ROUTE_CATALOG, "" },
+	{ HTTP_GET, STR("/v1/local"), list_get, 0, "" },
+	{ HTTP_PUT, STR("/v1/fail/*"), failing_put, 0, "" },
+	{ HTTP_GET, STR("/v1/greedy"), greedy_get, 0, "" },
 	{ 0 },
 };
 

@@ -11,14 +11,14 @@ handler(struct api *api, const struct http_request *rq, struct http_reply *rp)
 }
 
 static const struct route table[] = {
-	{ HTTP_GET, "/", handler, 0, "" },
-	{ HTTP_GET, "/v1/agent/service/*", handler, 0, "" },
-	{ HTTP_PUT, "/v1/agent/service/register", handler, 0, "" },
-	{ HTTP_PUT, "/v1/agent/service/deregister/*", handler, 0, "" },
-	{ HTTP_GET, "/v1/catalog/nodes", handler, 0, "" },
-	{ HTTP_GET, "/v1/kv/*", handler, 0, "" },
-	{ HTTP_PUT, "/v1/kv/*", handler, 0, "" },
-	{ HTTP_DELETE, "/v1/kv/*", handler, 0, "" },
+	{ HTTP_GET, STR("/"), handler, 0, "" },
+	{ HTTP_GET, STR("/v1/agent/service/*"), handler, 0, "" },
+	{ HTTP_PUT, STR("/v1/agent/service/register"), handler, 0, "" },
+	{ HTTP_PUT, STR("/v1/agent/service/deregister/*"), handler, 0, "" },
+	{ HTTP_GET, STR("/v1/catalog/nodes"), handler, 0, "" },
+	{ HTTP_GET, STR("/v1/kv/*"), handler, 0, "" },
+	{ HTTP_PUT, STR("/v1/kv/*"), handler, 0, "" },
+	{ HTTP_DELETE, STR("/v1/kv/*"), handler, 0, "" },
 	{ 0 },
 };
 

@@ -66,9 +66,9 @@ own_get(struct api *a, const struct http_request *rq, struct http_reply *rp)
 }
 
 const struct route http_routes[] = {
-	{ HTTP_GET, "/v1/key", key_get, ROUTE_BLOCKS | ROUTE_KEYS, "" },
-	{ HTTP_PUT, "/v1/key", key_put, ROUTE_KEYS, "" },
-	{ HTTP_GET, "/v1/own", own_get, 0, "" },
+	{ HTTP_GET, STR("/v1/key"), key_get, ROUTE_BLOCKS | ROUTE_KEYS, "" },
+	{ HTTP_PUT, STR("/v1/key"), key_put, ROUTE_KEYS, "" },
+	{ HTTP_GET, STR("/v1/own"), own_get, 0, "" },
 	{ 0 },
 };
 

@@ -111,10 +111,10 @@ asking_put(struct api *a, const struct http_request *rq, struct http_reply *rp)
 }
 
 const struct route http_routes[] = {
-	{ HTTP_PUT, "/v1/ask", asking_put, ROUTE_KEYS, "" },
-	{ HTTP_GET, "/v1/value", value_get, ROUTE_BLOCKS | ROUTE_CATALOG, "" },
-	{ HTTP_PUT, "/v1/value", value_put, 0, "" },
-	{ HTTP_PUT, "/v1/later/*", later_put, 0, "" },
+	{ HTTP_PUT, STR("/v1/ask"), asking_put, ROUTE_KEYS, "" },
+	{ HTTP_GET, STR("/v1/value"), value_get, ROUTE_BLOCKS | ROUTE_CATALOG, "" },
+	{ HTTP_PUT, STR("/v1/value"), value_put, 0, "" },
+	{ HTTP_PUT, STR("/v1/later/*"), later_put, 0, "" },
 	{ 0 },
 };
 
