@@ -3,9 +3,6 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-
-#define ZEROED_HERE 1024 /* bytes */
 
 static void *
 mem_checked(void *p, size_t n)
@@ -23,14 +20,10 @@ mem_alloc(size_t n)
 	return mem_checked(malloc(n), n);
 }
 
-/* calloc() passes by the lists of freed blocks that malloc() keeps for each thread; large ones come
- * from it as pages that are zero already. */
 void *
 mem_zalloc(size_t n)
 {
-	if (n == 0 || n > ZEROED_HERE)
-		return mem_checked(calloc(1, n), n);
-	return memset(mem_alloc(n), 0, n);
+	return mem_checked(calloc(1, n), n);
 }
 
 void *

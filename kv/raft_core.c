@@ -54,6 +54,7 @@ raft_core_new(const struct raft_core_config *config, uint64_t seed, struct now n
 	if (c->config.trail == 0)
 		c->config.trail = RAFT_CORE_ENTRY_TRAIL;
 	core_log_init(&c->log, 1);
+	spare_init(&c->spare_waiters, sizeof(struct core_waiter), CORE_WAITERS_KEPT);
 	buf_init(&c->config_bytes, CORE_CONFIG_MAX);
 	buf_init(&c->result, FSM_RESULT_MAX + 1);
 	buf_init(&c->send, 2 * RAFT_CORE_MESSAGE_MAX);

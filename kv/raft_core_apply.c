@@ -124,11 +124,10 @@ core_wait_new(struct raft_core *c, enum core_wait kind, uint64_t request, struct
 	if (c->waiting == RAFT_CORE_WAITING_MAX)
 		return err_set(
 		    err, ERR_LIMIT, "%d requests wait for Raft already", RAFT_CORE_WAITING_MAX);
-	w = mem_new(struct core_waiter);
-	w->kind = kind;
-	w->request = request;
+	w = spare_take(&c->spare_waiters);
+	*w = (struct core_waiter){ .kind = kind, .request = request };
 	if (RB_INSERT(core_requests, &c->requests, w) != NULL) {
-		free(w);
+		spare_give(&c->spare_waiters, w);
 		return err_set(err, ERR_CONFLICT, "request %" PRIu64 " waits already", request);
 	}
 	c->waiting++;
@@ -146,12 +145,13 @@ core_wait_free(struct raft_core *c, struct core_waiter *w)
 		RB_REMOVE(core_indexes, &c->applied_waits, w);
 	c->op_bytes -= w->bytes;
 	c->waiting--;
-	free(w);
+	spare_give(&c->spare_waiters, w);
 }
 
 void
 core_wait_end(struct raft_core *c, struct core_waiter *w, int code, struct str bytes)
 {
+	static const char statuses[] = { FSM_TRUE, FSM_FALSE }; /* at their own places */
 	struct raft_core_action *a = core_say(c, RAFT_CORE_ANSWER);
 
 	a->request = w->request;
@@ -167,7 +167,9 @@ core_wait_end(struct raft_core *c, struct core_waiter *w, int code, struct str b
 		a->index = w->index;
 		break;
 	}
-	if (bytes.n > 0) {
+	if (bytes.n == 1 && (unsigned char)bytes.p[0] < sizeof statuses) {
+		a->bytes = str_mem(&statuses[(unsigned char)bytes.p[0]], 1);
+	} else if (bytes.n > 0) {
 		char *own = str_dup(bytes);
 
 		a->bytes = str_mem(own, bytes.n);
@@ -207,6 +209,7 @@ core_waiters_free(struct raft_core *c)
 	free(c->pending);
 	while ((w = RB_ROOT(&c->requests)) != NULL)
 		core_wait_free(c, w);
+	spare_done(&c->spare_waiters);
 }
 
 void

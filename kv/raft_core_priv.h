@@ -17,6 +17,7 @@
 #include <raft.h>
 
 #include "base/buf.h"
+#include "base/spare.h"
 #include "kv/raft_core.h"
 #include "kv/raft_wire.h"
 
@@ -26,6 +27,7 @@
 #define CORE_INSTALL_TIMEOUT (10 * NSEC_SEC)   /* of a snapshot on its way: then it is sent anew */
 #define CORE_CHUNK (1024 * 1024)               /* an APPEND is closed when it has so many bytes */
 #define CORE_TRAIL_BYTES (16 * 1024 * 1024)    /* of entries kept behind a snapshot */
+#define CORE_WAITERS_KEPT 128 /* blocks of memory, for the next requests */
 #define CORE_SNAPSHOT_ENTRIES 65536
 #define CORE_SNAPSHOT_BYTES (64 * 1024 * 1024)
 #define CORE_TELL (5 * NSEC_MS)      /* for entries to tell what is committed */
@@ -150,6 +152,7 @@ struct raft_core {
 	struct core_requests requests;
 	struct core_indexes applied_waits;
 	struct core_waiters ops, reads, asked;
+	struct spare spare_waiters;
 	size_t waiting, op_bytes;
 	struct core_pending *pending;
 	size_t pending_count, pending_cap;

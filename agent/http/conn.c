@@ -74,6 +74,8 @@ http_work_new(const struct http_limits *limits, const struct route *routes,
 	w->request.arena = &w->arena;
 	arena_init(&w->arena, ARENA_BYTES_MAX);
 	buf_init(&w->fixed, HTTP_HEAD_BYTES_MAX);
+	spare_init(&w->in_rooms, CONN_IN_ROOM, CONN_ROOMS_KEPT);
+	spare_init(&w->out_rooms, CONN_OUT_ROOM, CONN_ROOMS_KEPT);
 	for (size_t i = 0; i < header_count; i++)
 		buf_addf(&w->fixed, STR_FMT ": " STR_FMT "\r\n", STR_ARG(headers[i].name),
 		    STR_ARG(headers[i].value));
@@ -87,6 +89,8 @@ http_work_free(struct http_work *w)
 		return;
 	arena_done(&w->arena);
 	buf_done(&w->fixed);
+	spare_done(&w->in_rooms);
+	spare_done(&w->out_rooms);
 	free(w);
 }
 
@@ -129,8 +133,8 @@ http_conn_free(struct http_conn *c)
 		return;
 	work_release(c);
 	stream_free(c);
-	buf_done(&c->in);
-	buf_done(&c->out);
+	buf_done_spare(&c->in, &c->work->in_rooms);
+	buf_done_spare(&c->out, &c->work->out_rooms);
 	blob_unref(c->blob);
 	free(c->chunks);
 	free(c);
@@ -164,6 +168,8 @@ input_own(struct http_conn *c)
 	if (c->owned)
 		return;
 	work_release(c); /* its request points into what was borrowed */
+	if (c->in.room == 0 && c->n - c->at <= CONN_IN_ROOM)
+		buf_init_spare(&c->in, c->in.cap, &c->work->in_rooms);
 	buf_add(&c->in, str_mem(c->data + c->at, c->n - c->at));
 	c->dead = c->dead || c->in.full;
 	c->data = c->in.p;
@@ -359,6 +365,8 @@ http_conn_reply(
 	output_begins(c, now);
 	if (rq->method == HTTP_HEAD)
 		text = STR_NONE;
+	if (c->out.room == 0 && text.n <= CONN_OUT_ROOM / 2)
+		buf_init_spare(&c->out, c->out.cap, &c->work->out_rooms);
 	buf_reserve(&c->out, 512 + (text.n <= BODY_INLINE_MAX ? text.n : 0));
 	http_head_write(c->work, now, &a, &c->out);
 	if (text.n <= BODY_INLINE_MAX) {
@@ -597,7 +605,7 @@ void
 http_conn_settle(struct http_conn *c)
 {
 	if (c->n == 0)
-		buf_done(&c->in);
+		buf_done_spare(&c->in, &c->work->in_rooms);
 	else
 		input_own(c);
 	if (c->at > 0) {
@@ -613,7 +621,7 @@ http_conn_settle(struct http_conn *c)
 		c->body = blob_str(c->blob);
 	}
 	if (!output_pending(c))
-		buf_done(&c->out);
+		buf_done_spare(&c->out, &c->work->out_rooms);
 }
 
 /* Time, and the end. */

@@ -4,6 +4,12 @@
 #define AGENT_HTTP_CONN_PRIVATE_H
 
 #include "agent/http/conn.h"
+#include "base/spare.h"
+
+/* Room of a connection's buffers while it has a request in hand: what most need. */
+#define CONN_IN_ROOM 256
+#define CONN_OUT_ROOM 1024
+#define CONN_ROOMS_KEPT 128 /* of each */
 
 struct http_work {
 	struct http_limits limits;
@@ -16,6 +22,7 @@ struct http_work {
 	struct http_header headers[HTTP_HEADERS_MAX];
 	struct http_header params[HTTP_QUERY_PARAMS_MAX];
 	struct arena arena;
+	struct spare in_rooms, out_rooms;
 };
 
 /* How the body of a request is framed, as its head says. */

@@ -240,6 +240,7 @@ http_server_new(struct event_base *base, struct api *api, const struct http_serv
 	TAILQ_INIT(&s->handshakes);
 	TAILQ_INIT(&s->handshakes_ready);
 	STAILQ_INIT(&s->finished);
+	spare_init(&s->spare_parked, sizeof(struct parked), PARKED_KEPT);
 	buf_init(&s->body, BODY_BYTES_MAX);
 	buf_init(&s->share.target, config->limits.head_max);
 	buf_init(&s->packed, GZIP_BYTES_MAX);
@@ -312,6 +313,7 @@ http_server_free(struct http_server *s)
 		free(f);
 	}
 	server_share_forget(s);
+	spare_done(&s->spare_parked);
 	gzip_free(s->gzip);
 	buf_done(&s->packed);
 	buf_done(&s->share.target);

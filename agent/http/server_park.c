@@ -27,11 +27,20 @@ asks_cluster(const struct parked *p)
 	return (p->ticket & HTTP_TICKET_CLUSTER) != 0;
 }
 
+static struct parked *
+parked_new(struct http_server *s)
+{
+	struct parked *p = spare_take(&s->spare_parked);
+
+	*p = (struct parked){ .client = NULL };
+	return p;
+}
+
 void
 server_park(struct http_server *s, struct parked **place, const struct http_reply *rp, nsec until)
 {
 	if (*place == NULL) {
-		*place = mem_new(struct parked);
+		*place = parked_new(s);
 		(*place)->until = until;
 		(*place)->keep = rp->keep;
 		(*place)->seen = answer_hash(rp);
@@ -69,7 +78,7 @@ void
 server_hold(
     struct http_server *s, struct parked **place, const struct http_reply *rp, struct now now)
 {
-	struct parked *p = mem_new(struct parked), *other;
+	struct parked *p = parked_new(s), *other;
 
 	p->until = rp->later_until != 0 ? rp->later_until : now.mono + s->config.later_max;
 	p->ticket = rp->later;
@@ -116,7 +125,7 @@ server_unpark(struct http_server *s, struct parked **place)
 		watch_cancel(store_watches(s->api->store), &p->waiter);
 		s->stats.parked--;
 	}
-	free(p);
+	spare_give(&s->spare_parked, p);
 	*place = NULL;
 }
 
@@ -126,7 +135,7 @@ server_unhold(struct http_server *s, struct parked **place)
 	struct http_keep keep = (*place)->keep;
 
 	ticket_drop(s, *place);
-	free(*place);
+	spare_give(&s->spare_parked, *place);
 	*place = NULL;
 	return keep;
 }

@@ -14,8 +14,10 @@
 
 #include "agent/http/server_io.h"
 #include "agent/loop.h"
+#include "base/spare.h"
 
 #define READ_BYTES (64 * 1024)
+#define PARKED_KEPT 128 /* blocks of memory, for the next that wait */
 
 struct peer { /* how many connections one address has */
 	RB_ENTRY(peer) link;
@@ -118,6 +120,7 @@ struct http_server {
 	struct carried_due_tree carried_due; /* by deadline */
 	struct carry_room *carry_room; /* what a carried request is read into; NULL: none yet */
 	STAILQ_HEAD(, finished) finished;
+	struct spare spare_parked;
 	struct buf body;   /* the reply that is being made */
 	struct gzip *gzip; /* NULL: nobody has asked for it yet */
 	struct buf packed; /* the reply as gzip */

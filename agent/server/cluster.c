@@ -18,27 +18,27 @@
 struct cluster_note *
 cluster_note(struct cluster *c, enum cluster_action_kind kind)
 {
-	struct cluster_note *n = mem_new(struct cluster_note);
+	struct cluster_note *n = spare_take(&c->spare_notes);
 
-	n->act.kind = kind;
-	buf_init(&n->bytes, CLUSTER_HTTP_MAX + FSM_RESULT_MAX);
+	*n = (struct cluster_note){ .act = { .kind = kind } };
+	buf_init_spare(&n->bytes, CLUSTER_HTTP_MAX + FSM_RESULT_MAX, &c->spare_rooms);
 	TAILQ_INSERT_TAIL(&c->notes, n, link);
 	return n;
 }
 
 static void
-note_free(struct cluster_note *n)
+note_free(struct cluster *c, struct cluster_note *n)
 {
 	if (n != NULL)
-		buf_done(&n->bytes);
-	free(n);
+		buf_done_spare(&n->bytes, &c->spare_rooms);
+	spare_give(&c->spare_notes, n);
 }
 
 void
 cluster_note_drop(struct cluster *c, struct cluster_note *n)
 {
 	TAILQ_REMOVE(&c->notes, n, link);
-	note_free(n);
+	note_free(c, n);
 }
 
 void
@@ -210,7 +210,7 @@ raft_wrap(struct cluster *c, const struct raft_core_action *a, struct cluster_ac
 					  .open = (c->vote.flags & CLUSTER_OPEN) != 0,
 					  .rest = a->bytes,
 				      });
-	note_free(c->told);
+	note_free(c, c->told);
 	c->told = n;
 	out->bytes = buf_str(&n->bytes);
 	if (a->kind != RAFT_CORE_SEND_SNAPSHOT)
@@ -275,7 +275,7 @@ static void
 note_give(struct cluster *c, struct cluster_note *n, struct cluster_action *out)
 {
 	TAILQ_REMOVE(&c->notes, n, link);
-	note_free(c->told);
+	note_free(c, c->told);
 	c->told = n;
 	if (n == c->round_note)
 		c->round_note = NULL;
@@ -312,7 +312,7 @@ cluster_action_next(struct cluster *c, struct cluster_action *out)
 		else
 			break;
 	}
-	note_free(c->told);
+	note_free(c, c->told);
 	c->told = NULL;
 	return false;
 }
@@ -641,6 +641,9 @@ cluster_new(const struct cluster_config *config, const struct cluster_disk *disk
 	TAILQ_INIT(&c->writes);
 	TAILQ_INIT(&c->behind);
 	TAILQ_INIT(&c->notes);
+	spare_init(&c->spare_asks, sizeof(struct cluster_ask), CLUSTER_KEPT);
+	spare_init(&c->spare_notes, sizeof(struct cluster_note), CLUSTER_KEPT);
+	spare_init(&c->spare_rooms, CLUSTER_ROOM, 2 * CLUSTER_KEPT);
 	buf_init(&c->first, RAFT_SNAPSHOT_CONFIG_MAX);
 	buf_init(&c->disk_why, ERR_TEXT_MAX);
 	if (config->server)
@@ -679,9 +682,12 @@ cluster_free(struct cluster *c)
 	peers_free(c);
 	while ((n = TAILQ_FIRST(&c->notes)) != NULL) {
 		TAILQ_REMOVE(&c->notes, n, link);
-		note_free(n);
+		note_free(c, n);
 	}
-	note_free(c->told);
+	note_free(c, c->told);
+	spare_done(&c->spare_asks);
+	spare_done(&c->spare_notes);
+	spare_done(&c->spare_rooms);
 	raft_core_free(c->raft);
 	fsm_free(c->fsm);
 	buf_done(&c->first);

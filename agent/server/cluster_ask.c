@@ -99,9 +99,9 @@ ask_free(struct cluster *c, struct cluster_ask *a)
 	RB_REMOVE(cluster_dues, &c->dues, a);
 	c->ask_count--;
 	c->ask_bytes -= a->bytes.n;
-	buf_done(&a->bytes);
+	buf_done_spare(&a->bytes, &c->spare_rooms);
 	buf_done(&a->result);
-	free(a);
+	spare_give(&c->spare_asks, a);
 }
 
 /* Ends. */
@@ -599,15 +599,16 @@ cluster_ask_deadline(const struct cluster *c)
 static struct cluster_ask *
 ask_new(struct cluster *c, struct now now, enum cluster_call call, struct str bytes)
 {
-	struct cluster_ask *a = mem_new(struct cluster_ask);
+	struct cluster_ask *a = spare_take(&c->spare_asks);
 
+	*a = (struct cluster_ask){ .write = 0 };
 	c->turn = now;
 	a->number = ++c->numbers;
 	a->call = call;
 	a->state = ASK_WAITING;
 	a->since = now.mono;
 	a->due = now.mono + ASK_HOLD;
-	buf_init(&a->bytes, CLUSTER_HTTP_MAX);
+	buf_init_spare(&a->bytes, CLUSTER_HTTP_MAX, &c->spare_rooms);
 	buf_init(&a->result, FSM_RESULT_MAX);
 	buf_add(&a->bytes, bytes);
 	RB_INSERT(cluster_asks, &c->asks, a);

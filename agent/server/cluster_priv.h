@@ -14,6 +14,7 @@
 #include "agent/server/cluster_wire.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/spare.h"
 
 /* Flags of the vote file. */
 #define CLUSTER_FORMED 1u  /* an N-voter configuration was held: this identity stays (RULES 8) */
@@ -21,6 +22,8 @@
 #define CLUSTER_FOUNDER 4u /* the log began here; without an entry it never did */
 
 #define CLUSTER_GONE 64
+#define CLUSTER_ROOM 256 /* bytes that most requests and notes need */
+#define CLUSTER_KEPT 128 /* blocks of memory of each kind, for the next requests */
 #define CLUSTER_BYTES_MAX ((size_t)128 * 1024 * 1024) /* of requests that wait, and of notes */
 
 struct cluster_note { /* an action that waits, with what it points to */
@@ -157,6 +160,8 @@ struct cluster {
 	nsec sessions_at;
 	nsec sessions_met; /* when new ones were looked for, and the table's index then */
 	uint64_t sessions_index;
+
+	struct spare spare_asks, spare_notes, spare_rooms;
 
 	TAILQ_HEAD(cluster_notes, cluster_note) notes;
 	struct cluster_note *told; /* what the last action points to */
