@@ -99,6 +99,8 @@ void fsm_op_copy(struct fsm_op *to, const struct fsm_op *);
 int fsm_op_write(struct buf *, const struct fsm_op *, struct err *);
 /* Slices point into the bytes. ERR_REFUSED: not known here; ERR_INPUT: broken. */
 int fsm_op_read(struct str, struct fsm_op *out, struct err *);
+/* What an operation that fsm_op_write() made, or fsm_op_read() took, is; FSM_COMMANDS: none. */
+enum fsm_command fsm_op_command(struct str);
 
 enum fsm_status { /* first byte of a result */
 	FSM_TRUE,

@@ -3,7 +3,8 @@
 
 #include "kv/fsm_priv.h"
 
-#define WRITE_ROOM 96 /* of an operation's head, or of a key's fields, but for its texts */
+#define WRITE_ROOM 64 /* of an operation's head, or of a key's fields, but for its texts */
+#define HEAD_BYTES (2 + 8 + 16 + 8 + 8 + 8)
 
 static void
 add(struct buf *b, struct str s)
@@ -62,15 +63,57 @@ fsm_op_copy(struct fsm_op *to, const struct fsm_op *from)
 	memcpy(to->kv + 1, from->kv + 1, more * sizeof *to->kv);
 }
 
+static size_t
+text_len(struct str s)
+{
+	return varint_len(s.n) + s.n;
+}
+
+static void
+text_write(struct writer *w, struct str s)
+{
+	wr_varint(w, s.n);
+	wr_bytes(w, s);
+}
+
+/* Room for what is written in one go; NULL when there is none, and then the writer has none. */
+static struct writer
+room(struct buf *b, size_t n)
+{
+	char *p = buf_reserve(b, n);
+
+	return wr_of(p, p == NULL ? 0 : n);
+}
+
 static void
 kv_write(struct buf *b, const struct kv_op *op)
 {
-	buf_addc(b, (char)op->verb);
-	add(b, op->key);
-	add(b, op->value);
-	fsm_add_varint(b, op->flags);
-	fsm_add_varint(b, op->index);
-	add(b, op->session);
+	size_t n = 1 + text_len(op->key) + text_len(op->value) + varint_len(op->flags) +
+		   varint_len(op->index) + text_len(op->session);
+	struct writer w = room(b, n);
+
+	wr_u8(&w, (uint8_t)op->verb);
+	text_write(&w, op->key);
+	text_write(&w, op->value);
+	wr_varint(&w, op->flags);
+	wr_varint(&w, op->index);
+	text_write(&w, op->session);
+	buf_commit(b, w.pos);
+}
+
+static void
+head_write(struct buf *b, const struct fsm_op *op)
+{
+	struct writer w = room(b, HEAD_BYTES);
+
+	wr_u8(&w, FSM_VERSION);
+	wr_u8(&w, (uint8_t)op->command);
+	wr_be64(&w, op->stamp);
+	wr_bytes(&w, str_mem(op->agent.b, sizeof op->agent.b));
+	wr_be64(&w, op->epoch.counter);
+	wr_be64(&w, op->epoch.nonce);
+	wr_be64(&w, op->request);
+	buf_commit(b, w.pos);
 }
 
 static void
@@ -207,19 +250,13 @@ fsm_op_write(struct buf *b, const struct fsm_op *op, struct err *err)
 		    op->kv_count, TXN_OPS_MAX);
 	for (size_t i = 0; i < (op->command == FSM_KV ? 1 : op->kv_count) && code == 0; i++) {
 		code = kv_fits(&op->kv[i], err);
-		n += WRITE_ROOM + op->kv[i].key.n + op->kv[i].value.n;
+		n += WRITE_ROOM + op->kv[i].key.n + op->kv[i].value.n + op->kv[i].session.n;
 	}
 	if (code != 0)
 		return code;
 	if (n <= b->cap - b->n) /* it may need less, and fit */
 		buf_reserve(b, n);
-	buf_addc(b, FSM_VERSION);
-	buf_addc(b, (char)op->command);
-	fsm_add_be64(b, op->stamp);
-	buf_add(b, str_mem(op->agent.b, sizeof op->agent.b));
-	fsm_add_be64(b, op->epoch.counter);
-	fsm_add_be64(b, op->epoch.nonce);
-	fsm_add_be64(b, op->request);
+	head_write(b, op);
 	body_write(b, op);
 	if (b->full) {
 		b->n = at;
@@ -340,6 +377,14 @@ fsm_op_read(struct str bytes, struct fsm_op *op, struct err *err)
 		return err_set(err, ERR_INPUT, "broken operation (command %u, %zu bytes)", command,
 		    bytes.n);
 	return 0;
+}
+
+enum fsm_command
+fsm_op_command(struct str bytes)
+{
+	uint8_t command = bytes.n < 2 ? 0 : (uint8_t)bytes.p[1];
+
+	return command_known(command) ? (enum fsm_command)command : FSM_COMMANDS;
 }
 
 /* The leader's judgement stands at a fixed place, so the bytes need not be written again. */

@@ -25,6 +25,9 @@ write_allowed(struct cluster *c, const struct uuid *agent, struct str bytes, str
 {
 	struct fsm_op *op = c->scratch;
 
+	/* Ours, and from no message: cluster_write() has made it. The Raft core reads it in any case. */
+	if (agent == &c->config.self && fsm_op_command(bytes) == FSM_KV)
+		return true;
 	if (fsm_op_read(bytes, op, err) < 0)
 		return false;
 	if (op->request != 0 && uuid_eq(&op->agent, agent) && op->command != FSM_REAP &&
@@ -50,7 +53,7 @@ cluster_lead(struct cluster *c, uint64_t number, enum cluster_call call, const s
 			    STR_ARG(buf_str(&c->disk_why)));
 		if (!write_allowed(c, agent, bytes, err))
 			return ERR_INPUT;
-		if (c->scratch->command >= FSM_EXTERNAL &&
+		if (fsm_op_command(bytes) >= FSM_EXTERNAL &&
 		    cluster_server_level(c) < FSM_LEVEL_EXTERNAL)
 			return err_set(err, ERR_IO,
 			    "not every server is of a version that takes this yet");
