@@ -46,6 +46,12 @@ loop_now(void)
 	return (struct now){ loop_clock(CLOCK_MONOTONIC), loop_clock(CLOCK_REALTIME) / NSEC_MS };
 }
 
+nsec
+loop_mono(void)
+{
+	return loop_clock(CLOCK_MONOTONIC);
+}
+
 static void
 loop_timer_fired(evutil_socket_t fd, short what, void *arg)
 {
@@ -82,7 +88,7 @@ loop_timer_arm(struct loop_timer *t, nsec deadline)
 		event_del(t->event);
 		return;
 	}
-	wait = deadline - loop_now().mono;
+	wait = deadline - loop_mono();
 	if (wait < 0)
 		wait = 0;
 	wait += NSEC_US - 1; /* never early: libevent counts microseconds */

@@ -11,6 +11,7 @@ struct loop_timer;
 
 struct event_base *loop_base_new(struct err *);
 struct now loop_now(void); /* reads both clocks */
+nsec loop_mono(void);      /* the monotonic one */
 
 struct loop_timer *loop_timer_new(struct event_base *, void (*fire)(void *), void *arg);
 void loop_timer_arm(struct loop_timer *, nsec deadline); /* NSEC_NEVER disarms */

@@ -160,6 +160,7 @@ carry_request_read(struct str bytes, struct http_request *out, struct err *err)
 	out->sees = sees;
 	out->body = body;
 	out->header_count = out->param_count = 0;
+	out->header_lines = STR_NONE;
 	out->version_minor = 1;
 	out->keep_alive = true;
 	out->tail = STR_NONE;

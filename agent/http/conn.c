@@ -57,7 +57,9 @@ struct http_conn {
 	nsec progress;              /* when output last began or moved */
 	struct addr peer;
 	uint8_t state;
-	bool owned; /* data is in.p */
+	bool owned;      /* data is in.p */
+	bool delivered;  /* READY: the request was given out before, */
+	bool keep_alive; /* and said so */
 	bool eof, stop, linger, dead;
 };
 
@@ -383,6 +385,7 @@ http_conn_reply(
 	input_drop(c, c->head_n + c->body_n);
 	c->state = c->n > c->at ? CONN_HEAD : CONN_IDLE;
 	c->scanned = 0;
+	c->delivered = false;
 	c->since = now.mono;
 	if (a.close)
 		state_closing(c, now, c->n > c->at);
@@ -506,12 +509,17 @@ request_deliver(struct http_conn *c, struct now now)
 	struct http_framing f;
 	const char *why;
 
-	if (w->owner != c) {
+	if (w->owner != c && c->delivered) {
+		http_head_again(str_mem(c->data + c->at, c->head_n), rq);
+		rq->keep_alive = c->keep_alive;
+	} else if (w->owner != c) {
 		int status = http_head_read(str_mem(c->data + c->at, c->head_n), rq, &f, &why);
 
 		assert(status == 0); /* it was read before */
-		w->owner = c;
 	}
+	w->owner = c;
+	c->delivered = true;
+	c->keep_alive = rq->keep_alive;
 	arena_reset(&w->arena);
 	rq->body = str_mem(c->data + c->at + c->head_n, c->body_n);
 	rq->peer = c->peer;

@@ -7,6 +7,8 @@
  */
 #include "agent/http/conn_private.h"
 
+#include <assert.h>
+
 /* tchar of RFC 9110 5.6.2, one bit per byte below 128 */
 static const uint32_t token_bits[4] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
 
@@ -177,8 +179,8 @@ request_line_read(struct str line, struct http_request *rq, const char **why)
 	if (!token_cut(&version, ' ', &method))
 		return 400;
 	target = str_cut(&version, ' ');
-	if (version.n != 8 || !str_starts(version, STR("HTTP/")) ||
-	    !chr_digit(version.p[5]) || version.p[6] != '.' || !chr_digit(version.p[7]))
+	if (version.n != 8 || !str_starts(version, STR("HTTP/")) || !chr_digit(version.p[5]) ||
+	    version.p[6] != '.' || !chr_digit(version.p[7]))
 		return 400;
 	if (version.p[5] != '1') {
 		*why = "HTTP Version Not Supported: unsupported protocol version";
@@ -292,6 +294,7 @@ http_head_read(struct str head, struct http_request *rq, struct http_framing *f,
 
 	*f = (struct http_framing){ 0 };
 	rq->header_count = 0;
+	rq->header_lines = STR_NONE;
 	status = request_line_read(line_next(&rest), rq, why);
 	if (status != 0)
 		return status;
@@ -314,4 +317,16 @@ http_head_read(struct str head, struct http_request *rq, struct http_framing *f,
 			return status;
 	}
 	return framing_check(rq, &seen, f, why);
+}
+
+void
+http_head_again(struct str head, struct http_request *rq)
+{
+	struct str rest = head;
+	const char *why;
+	int status = request_line_read(line_next(&rest), rq, &why);
+
+	assert(status == 0);
+	rq->header_count = 0;
+	rq->header_lines = rest;
 }

@@ -16,7 +16,7 @@ struct http_work {
 	const struct route *routes;
 	struct buf fixed; /* headers of every reply, as they are sent */
 	int64_t date_sec; /* second that `date` shows */
-	char date[32];    /* "Sat, 21 Nov 2026 09:14:03 GMT" */
+	char date[sizeof "Date: Sat, 21 Nov 2026 09:14:03 GMT"]; /* the line */
 	const struct http_conn *owner; /* whose request is in `request`; NULL: nobody's */
 	struct http_request request;
 	struct http_header headers[HTTP_HEADERS_MAX];
@@ -38,6 +38,9 @@ size_t http_head_end(struct str data, size_t *scanned);
 /* Reads a whole head into a request whose `headers` have room for HTTP_HEADERS_MAX; 0, or the
  * status of an error with *why, a text for the client. */
 int http_head_read(struct str head, struct http_request *, struct http_framing *, const char **why);
+/* The same of a head that was read before, without fault: but for `keep_alive`, which its headers
+ * decide, and these stay in lines. */
+void http_head_again(struct str head, struct http_request *);
 
 /* conn_chunk.c. Decodes a chunked body in place: whole chunks move down to the body's end. */
 enum chunk_state { CHUNK_SIZE, CHUNK_DATA, CHUNK_DATA_END, CHUNK_TRAILER, CHUNK_DONE };

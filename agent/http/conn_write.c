@@ -43,9 +43,9 @@ status_text(int status)
 	return STR_NONE;
 }
 
-/* RFC 9110 5.6.7; written once a second. */
+/* RFC 9110 5.6.7, but for the line's end; written once a second. */
 static struct str
-date_text(struct http_work *w, struct now now)
+date_line(struct http_work *w, struct now now)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -53,15 +53,15 @@ date_text(struct http_work *w, struct now now)
 	struct tm tm;
 
 	if (w->date_sec == sec && w->date[0] != '\0')
-		return str_mem(w->date, 29);
+		return str_mem(w->date, sizeof w->date - 1);
 	if (gmtime_r(&sec, &tm) == NULL || tm.tm_year < 0 || tm.tm_year > 8099)
-		return STR("Thu, 01 Jan 1970 00:00:00 GMT");
-	snprintf(w->date, sizeof w->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+		return STR("Date: Thu, 01 Jan 1970 00:00:00 GMT");
+	snprintf(w->date, sizeof w->date, "Date: %.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
 	    days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 32, months + 3 * tm.tm_mon,
 	    (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 24,
 	    (unsigned)tm.tm_min % 60, (unsigned)tm.tm_sec % 61);
 	w->date_sec = sec;
-	return str_mem(w->date, 29);
+	return str_mem(w->date, sizeof w->date - 1);
 }
 
 static void
@@ -108,12 +108,16 @@ http_head_write(struct http_work *w, struct now now, const struct http_answer *a
 {
 	struct str status = status_text(a->status);
 
-	buf_add(out, a->http10 ? STR("HTTP/1.0 ") : STR("HTTP/1.1 "));
-	if (status.n > 0)
-		buf_add(out, status);
-	else
-		buf_addf(out, "%03d status code %d", a->status, a->status);
-	buf_add(out, STR("\r\n"));
+	if (a->status == 200 && !a->http10) {
+		buf_add(out, STR("HTTP/1.1 200 OK\r\n"));
+	} else {
+		buf_add(out, a->http10 ? STR("HTTP/1.0 ") : STR("HTTP/1.1 "));
+		if (status.n > 0)
+			buf_add(out, status);
+		else
+			buf_addf(out, "%03d status code %d", a->status, a->status);
+		buf_add(out, STR("\r\n"));
+	}
 	buf_add(out, buf_str(&w->fixed));
 	if (a->content_type != NULL) {
 		buf_add(out, STR("Content-Type: "));
@@ -126,8 +130,7 @@ http_head_write(struct http_work *w, struct now now, const struct http_answer *a
 		buf_add(out, STR("Connection: close\r\n"));
 	else if (a->http10)
 		buf_add(out, STR("Connection: keep-alive\r\n"));
-	buf_add(out, STR("Date: "));
-	buf_add(out, date_text(w, now));
+	buf_add(out, date_line(w, now));
 	if (a->stream) {
 		buf_add(out,
 		    a->http10 ? STR("\r\n\r\n") : STR("\r\nTransfer-Encoding: chunked\r\n\r\n"));

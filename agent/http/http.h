@@ -69,6 +69,7 @@ struct http_request {
 	struct str query;   /* after '?', as sent */
 	struct http_header *headers;
 	size_t header_count;
+	struct str header_lines; /* of a request that is run again: instead of `headers` */
 	struct str body;
 	bool keep_alive;
 	unsigned version_minor; /* HTTP/1.x */

@@ -31,12 +31,29 @@ http_method_text(enum http_method method)
 	return STR_NONE;
 }
 
+/* Without the end of a line, of which its newline is cut off already. */
+static struct str
+line_value(struct str s)
+{
+	if (s.n > 0 && s.p[s.n - 1] == '\r')
+		s.n--;
+	return str_trim(s);
+}
+
 struct str
 request_header(const struct http_request *rq, struct str name)
 {
+	struct str lines = rq->header_lines;
+
 	for (size_t i = 0; i < rq->header_count; i++)
 		if (str_eq_nocase(rq->headers[i].name, name))
 			return rq->headers[i].value;
+	while (lines.n > 0) {
+		struct str value = str_cut(&lines, '\n');
+
+		if (str_eq_nocase(str_cut(&value, ':'), name))
+			return line_value(value);
+	}
 	return STR_NONE;
 }
 

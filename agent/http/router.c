@@ -15,19 +15,26 @@ struct router_match {
 
 #define GROUP_AT (sizeof "/v1/" - 1) /* where the paths of most endpoints begin to differ */
 
+/* From this row on, the first that may fit. What is looked at is no final '*'. */
+static const struct route *
+row_near(const struct route *r, struct str path)
+{
+	if (path.n > GROUP_AT)
+		while (r->path.n > GROUP_AT + 1 && r->path.p[GROUP_AT] != path.p[GROUP_AT])
+			r++;
+	return r;
+}
+
 static struct router_match
 router_match(const struct route *table, struct str path)
 {
 	struct router_match m = { 0 };
-	bool grouped = path.n > GROUP_AT;
-	char group = grouped ? path.p[GROUP_AT] : '\0';
+	const struct route *r = row_near(table, path);
 
-	for (const struct route *r = table; r->path.p != NULL; r++) {
+	for (; r->path.p != NULL; r = row_near(r + 1, path)) {
 		struct str want = r->path;
 		bool prefix;
 
-		if (grouped && want.n > GROUP_AT + 1 && want.p[GROUP_AT] != group)
-			continue; /* mostly; what stands there is no final '*' */
 		if (want.n > path.n + sizeof "/*" - 1)
 			continue;
 		prefix = want.n > 0 && want.p[want.n - 1] == '*';

@@ -59,7 +59,7 @@ client_timed(const struct client *c, const struct route *route, nsec began)
 	struct metrics *m = c->server->api->metrics;
 
 	if (m != NULL && route != NULL)
-		metrics_time(m, (size_t)(route - http_routes), loop_now().mono - began);
+		metrics_time(m, (size_t)(route - http_routes), loop_mono() - began);
 }
 
 /* The next answer is that of the last query of this wake, which asked for the same; false: it is

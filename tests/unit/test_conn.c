@@ -421,6 +421,88 @@ idle_and_parked_connections_are_small(void **unused)
 }
 
 static void
+assert_says(const struct http_request *rq)
+{
+	assert_non_null(rq);
+	assert_int_equal(rq->method, HTTP_PUT);
+	assert_str(rq->method_text, "PUT");
+	assert_str(rq->path, "/v1/kv/a%20b");
+	assert_str(request_param(rq, STR("flags")), "1");
+	assert_int_equal(rq->version_minor, 1);
+	assert_false(rq->keep_alive);
+	assert_str(rq->body, "hello");
+	assert_str(request_header(rq, STR("accept-encoding")), "gzip, br");
+	assert_str(request_header(rq, STR("Host")), "a");
+	assert_str(request_header(rq, STR("X-Empty")), "");
+	assert_str(request_header(rq, STR("X-Twice")), "first: one");
+	assert_str(request_header(rq, STR("X-None")), "");
+}
+
+static void
+a_request_that_waits_says_the_same_when_it_runs_again(void **unused)
+{
+	struct str put =
+	    STR("PUT /v1/kv/a%20b?flags=1 HTTP/1.1\r\n" HOST
+		"Accept-Encoding: \tgzip, br \r\nX-Empty:\nX-Twice: first: one\r\n"
+		"x-twice: second\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
+	struct str get = STR("GET /other HTTP/1.1\r\n" HOST "X-None: 1\r\n\r\n");
+	struct addr peer = { .family = ADDR_V4, .bytes = { 127, 0, 0, 1 } };
+	struct http_conn *other;
+	struct http_request *rq;
+
+	(void)unused;
+	begin();
+	http_conn_input(conn, now, put);
+	assert_says(http_conn_request(conn, now));
+	http_conn_settle(conn);
+	other = http_conn_new(work, &peer, now);
+	http_conn_input(other, now, get);
+	rq = http_conn_request(other, now);
+	assert_non_null(rq);
+	assert_true(rq->keep_alive);
+	assert_str(request_header(rq, STR("X-None")), "1");
+	http_conn_settle(other);
+	assert_says(http_conn_request(conn, now));
+	assert_says(http_conn_request(conn, now));
+	rq = http_conn_request(other, now);
+	assert_non_null(rq);
+	assert_true(rq->keep_alive);
+	assert_str(rq->path, "/other");
+	assert_str(request_header(rq, STR("x-none")), "1");
+	assert_str(request_header(rq, STR("X-Twice")), "");
+	http_conn_free(other);
+	serve();
+	assert_true(str_ends(buf_str(&sent), STR("\r\n\r\nok")));
+	assert_true(http_conn_closed(conn));
+}
+
+/* Of every length, at every place: values are looked at several bytes at a time. */
+static void
+control_bytes_in_a_value_are_refused_wherever_they_stand(void **unused)
+{
+	static const char bad[] = { '\x01', '\x1f', '\x7f', '\v' };
+	static const char good[] = { '\t', ' ', '~', '\x80', '\xff', '\xa0' };
+	char text[128];
+
+	(void)unused;
+	for (size_t n = 1; n <= 33; n++) {
+		for (size_t at = 0; at < n; at++) {
+			for (size_t k = 0; k < sizeof bad + sizeof good; k++) {
+				bool refused = k < sizeof bad;
+				int head = snprintf(text, sizeof text,
+				    "GET / HTTP/1.1\r\n" HOST "X: %0*d\r\n\r\n", (int)n, 0);
+
+				text[(size_t)head - 4 - n + at] =
+				    refused ? bad[k] : good[k - sizeof bad];
+				begin();
+				give(str_mem(text, (size_t)head), 1000);
+				assert_int_equal(status_sent(), refused ? 400 : 200);
+			}
+		}
+	}
+}
+
+static void
 a_client_that_ends_gets_its_answers(void **unused)
 {
 	(void)unused;
@@ -664,6 +746,8 @@ main(void)
 		cmocka_unit_test(time_runs_out),
 		cmocka_unit_test(a_reader_that_stops_reading_is_dropped),
 		cmocka_unit_test(idle_and_parked_connections_are_small),
+		cmocka_unit_test(a_request_that_waits_says_the_same_when_it_runs_again),
+		cmocka_unit_test(control_bytes_in_a_value_are_refused_wherever_they_stand),
 		cmocka_unit_test(a_client_that_ends_gets_its_answers),
 		cmocka_unit_test(what_a_handler_says_cannot_split_a_reply),
 		cmocka_unit_test(a_body_goes_out_in_pieces),
