@@ -291,12 +291,15 @@ void
 api_external_write(struct api *api, const struct http_request *req, const struct buf *steps, int rc,
     const struct err *err, struct http_reply *reply)
 {
-	struct fsm_op op = { .command = FSM_EXTERNAL, .steps = buf_str(steps) };
+	struct fsm_op op;
 
-	if (rc < 0)
+	if (rc < 0) {
 		reply_external_refused(reply, err);
-	else
-		keys_write(api, req, reply, &op);
+		return;
+	}
+	fsm_op_init(&op, FSM_EXTERNAL);
+	op.steps = buf_str(steps);
+	keys_write(api, req, reply, &op);
 }
 
 /* Consul answers 500 to whatever is wrong with a registration. What is done is not read again: it
