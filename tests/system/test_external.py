@@ -156,9 +156,8 @@ def test_transactions_of_keys_and_catalog_are_one(pool):
     assert plain.get("/v1/catalog/node/x1").json["Services"]["lamp"]["Port"] == 5
     index = r.json["Results"][1]["Service"]["ModifyIndex"]
     for agent in pool.agents:  # a condition means the same everywhere
-        wait_until("it is there", lambda: services(agent, "lamp") == ["x1"])
-        seen = agent.get("/v1/catalog/node/x1").json["Services"]["lamp"]["ModifyIndex"]
-        assert seen == index
+        wait_until("it is there as it is now", lambda: [
+            s["ModifyIndex"] for s in agent.get("/v1/catalog/service/lamp").json] == [index])
         stale = txn(agent, {"Service": {"Verb": "cas", "Node": "x1", "Service": {
             "Service": "lamp", "Port": 6, "ModifyIndex": index - 1}}}, key)
         assert stale.status == 409, stale.text
