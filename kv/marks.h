@@ -13,8 +13,8 @@
 
 #include "base/str.h"
 
-/* 64 KiB, of which only what is used becomes memory. Of 1,000 names in use a change ends the answers
- * of 1.12: its own name's, and those of the 0.12 that share its mark. */
+/* 64 KiB, of which only what is used becomes memory. Of 1,000 names in use a change ends the
+ * answers of 1.12: its own name's, and those of the 0.12 that share its mark. */
 #define MARKS 8192
 
 struct marks {
