@@ -72,13 +72,28 @@ json_escape_unit(struct str s)
 	return v;
 }
 
+/* How many bytes at the front stand for themselves: ASCII, no escape, not the literal's end. */
+static size_t
+json_ascii_run(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && (unsigned char)s.p[n] < 0x80 && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 /* One piece of a string literal at s: copies it, repaired, to out; returns its length. */
 static size_t
 json_repair_piece(struct str s, struct buf *out)
 {
 	int unit, pair;
-	size_t n;
+	size_t n = json_ascii_run(s);
 
+	if (n > 0) {
+		buf_add(out, str_head(s, n));
+		return n;
+	}
 	if (s.p[0] != '\\') {
 		n = utf8_sequence(s);
 		buf_add(out, n == 0 ? STR("\xef\xbf\xbd") : str_head(s, n));
