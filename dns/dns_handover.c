@@ -8,10 +8,11 @@
 
 struct handover {
 	int wake;
-	pthread_mutex_t lock; /* for all below, but for `taken`, which is the loop's */
+	pthread_mutex_t lock; /* for all below, but for `taken`, which is the loop's, and `due` */
 	struct handed *asked; /* owned: HANDOVER_MAX; memory that was never used costs nothing */
 	struct handed *taken; /* owned: the same */
 	unsigned asked_count;
+	bool due; /* the thread's: the loop does not know yet */
 	TAILQ_HEAD(given, prepared_answer) given;
 	_Atomic bool any_given; /* so that the thread need not lock to see that there is nothing */
 };
@@ -50,7 +51,6 @@ bool
 handover_ask(
     struct handover *h, const struct batch *batch, unsigned i, int fd, unsigned variant, bool keeps)
 {
-	const uint64_t one = 1;
 	unsigned at;
 
 	(void)pthread_mutex_lock(&h->lock);
@@ -69,9 +69,19 @@ handover_ask(
 		h->asked_count++;
 	}
 	(void)pthread_mutex_unlock(&h->lock);
-	if (at == 0)
-		(void)!write(h->wake, &one, sizeof one);
+	h->due = h->due || at == 0;
 	return at < HANDOVER_MAX;
+}
+
+void
+handover_wake(struct handover *h)
+{
+	const uint64_t one = 1;
+
+	if (!h->due)
+		return;
+	h->due = false;
+	(void)!write(h->wake, &one, sizeof one);
 }
 
 void

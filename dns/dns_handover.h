@@ -28,9 +28,11 @@ struct handover;
 struct handover *handover_new(int wake);
 void handover_free(struct handover *); /* NULL is fine. Nobody may use it any more */
 
-/* For the thread. Ask: false when too many queries wait. */
+/* For the thread. Ask: false when too many queries wait; the loop hears of them by Wake, once for a
+ * batch, when what could be answered at once is answered. */
 bool handover_ask(
     struct handover *, const struct batch *, unsigned i, int fd, unsigned variant, bool keeps);
+void handover_wake(struct handover *);
 void handover_keep(struct handover *, struct prepared *); /* what was given */
 
 /* For the loop. Take: the queries that wait, borrowed until the next call. Give: takes the answer.

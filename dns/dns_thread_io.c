@@ -81,6 +81,7 @@ batch_answer(struct dns_thread *t, int fd, unsigned count)
 			batch_reply(t->batch, i, n);
 	}
 	batch_send(t->batch, fd);
+	handover_wake(t->handover);
 }
 
 static void
