@@ -89,10 +89,16 @@ def lost_write(lines):
 
 
 def second_cas(lines):
-    """A compare-and-set that lost to another is told that it won."""
+    """A compare-and-set that lost to another is told that it won. Everybody knew before that its index
+    is past: one get was told of it, a later one of another, both before the question."""
     for ops in by_key(lines).values():
+        gets = [w for _, w in ops if w[4] == "get" and w[-1] != "none"]
         for place, words in ops:
-            if words[4] == "cas" and words[-1] == "no" and words[5] != "0":
+            if words[4] != "cas" or words[-1] != "no" or words[5] == "0":
+                continue
+            told = [int(w[3]) for w in gets if w[7] == words[5]]
+            if any(w[7] != words[5] and int(w[3]) < int(words[2]) and min(told) < int(w[2])
+                   for w in gets if told):
                 return changed(lines, place, [*words[:-1], "yes"])
     raise AssertionError("no place for it")
 
