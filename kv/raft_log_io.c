@@ -6,6 +6,7 @@
  *     place and perhaps more behind: what a crash finds is never a mixture of two histories;
  *   - a new segment is made aside, synced, renamed, and its folder synced before any record
  *     goes into it; its head says where the previous one ended, which seals that one;
+ *   - zeros are written behind the records, where a new segment holds zeros anyway;
  *   - segments are unlinked one at a time, oldest first, so no hole appears.
  */
 #include "kv/raft_log_io.h"
@@ -14,12 +15,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kv/raft_log_priv.h"
 
 #define OUT_KEEP (1u << 20) /* memory for records on their way that is kept between flushes */
+#define LOG_ZEROS_AHEAD (64u << 10)
 
 void
 log_name(char *out, uint64_t sequence)
@@ -287,7 +290,7 @@ log_segment_begin(struct raft_log *log, size_t need, struct err *err)
 		f->close(f, log->handle);
 	log->handle = h;
 	log->size = head.size;
-	log->end = SEGMENT_HEAD;
+	log->end = log->zeroed = SEGMENT_HEAD;
 	log_segment_add(log, head.sequence, head.nonce);
 	return 0;
 }
@@ -327,17 +330,41 @@ log_encode(struct raft_log *log, size_t from, size_t bytes_at)
 	return i - from;
 }
 
+/* Zeros behind the records that are written, where zeros are: what a file system keeps of a place
+ * that was never written changes with the first write to it, and each sync would have to write that
+ * too. So it has to once for LOG_ZEROS_AHEAD bytes. */
+static void
+log_zeros_add(struct raft_log *log)
+{
+	size_t room = log->size - (log->end + log->out.n);
+	size_t n = room < LOG_ZEROS_AHEAD ? room : LOG_ZEROS_AHEAD;
+	char *p = n > 0 ? buf_reserve(&log->out, n) : NULL;
+
+	log->out.full = false; /* it is well without */
+	if (p == NULL)
+		return;
+	memset(p, 0, n);
+	buf_commit(&log->out, n);
+}
+
 static int
 log_write(struct raft_log *log)
 {
 	struct files *f = log->files;
-	int rc = f->write(f, log->handle, log->end, log->out.p, log->out.n);
+	size_t n = log->out.n;
+	int rc;
 
+	if (log->end + n > log->zeroed)
+		log_zeros_add(log);
+	rc = f->write(f, log->handle, log->end, log->out.p, log->out.n);
 	if (rc == 0)
 		rc = f->sync(f, log->handle);
-	if (rc == 0)
-		log->end += log->out.n;
-	return rc;
+	if (rc < 0)
+		return rc;
+	if (log->out.n > n)
+		log->zeroed = log->end + log->out.n;
+	log->end += n;
+	return 0;
 }
 
 int

@@ -33,7 +33,8 @@ struct raft_log {
 	size_t segment_count, segment_cap;
 	int handle; /* of the last segment; -1: none */
 	uint32_t size;
-	uint64_t end; /* of its records */
+	uint64_t end;    /* of its records */
+	uint64_t zeroed; /* up to here it was written since it was opened, with zeros behind `end` */
 	uint64_t disk_next, disk_term;
 
 	uint64_t next, term;
