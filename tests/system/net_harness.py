@@ -89,7 +89,7 @@ class Network:
         return ip("-n", self.names[i], *words)
 
     def tell(self, **orders):
-        """cut=[[from, to], …] (one-way), loss=0…1, delay_ms, jitter_ms, tcp_only (no datagram is
+        """cut=[[from, to], …] (one-way), loss=0…1, delay_ms, jitter_ms, tcp_only (datagrams are not
         carried); what is not named stays.
         Returns [frames carried, frames dropped] so far."""
         self.proc.stdin.write(json.dumps(orders) + "\n")
