@@ -403,7 +403,7 @@ class Bits:
         self.ledger.given_back(self.key, n)
         try:
             self.change(store, n, 0, lambda n: None)
-        except StoreError:
+        except (StoreError, Stopped):
             self.ledger.not_sure(self.key, n)
             raise
 
