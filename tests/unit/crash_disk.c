@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tests/unit/torn.h"
 
 #define SECTOR 512
 
@@ -144,22 +145,13 @@ do_read(struct files *f, int h, uint64_t at, void *out, size_t n)
 	return 0;
 }
 
-/* Half of what a write brings, but for the zeros at its end, which change nothing. */
-static size_t
-half_of(const char *p, size_t n)
-{
-	while (n > 0 && p[n - 1] == 0)
-		n--;
-	return n / 2;
-}
-
 static int
 do_write(struct files *f, int h, uint64_t at, const void *p, size_t n)
 {
 	struct crash_disk *d = disk_of(f);
 	struct crash_op *op = record(d, OP_WRITE, h);
 
-	op->n = d->full ? half_of(p, n) : n;
+	op->n = d->full ? torn_half(p, n) : n;
 	op->at = at;
 	op->bytes = mem_alloc(op->n + 1);
 	if (op->n > 0)

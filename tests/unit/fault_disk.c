@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "tests/unit/test.h"
+#include "tests/unit/torn.h"
 
 static struct fault_disk *
 fault(struct files *f)
@@ -47,19 +48,10 @@ on_read(struct files *f, int h, uint64_t at, void *out, size_t n)
 	return real(f)->read(real(f), h, at, out, n);
 }
 
-/* Half of what a write brings, but for the zeros at its end, which change nothing. */
-static size_t
-half_of(const char *p, size_t n)
-{
-	while (n > 0 && p[n - 1] == 0)
-		n--;
-	return n / 2;
-}
-
 static int
 on_write(struct files *f, int h, uint64_t at, const void *p, size_t n)
 {
-	int rc = real(f)->write(real(f), h, at, p, fault(f)->full ? half_of(p, n) : n);
+	int rc = real(f)->write(real(f), h, at, p, fault(f)->full ? torn_half(p, n) : n);
 
 	return fault(f)->full ? -ENOSPC : rc;
 }
