@@ -32,8 +32,12 @@ result(int rc)
 static int
 posix_open(struct files *f, const char *name, enum files_how how)
 {
-	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (how == FILES_NEW ? O_CREAT | O_TRUNC : 0);
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
 
+	if (how == FILES_NEW)
+		flags |= O_CREAT | O_TRUNC;
+	if (how == FILES_DIRECT)
+		flags |= O_DIRECT;
 	return result(openat(dir_of(f), name, flags, 0600));
 }
 

@@ -13,7 +13,9 @@
 
 #include "base/err.h"
 
-enum files_how { FILES_THERE, FILES_NEW }; /* open what is there; make anew, emptying it */
+/* Open what is there; make anew, emptying it; open what is there for writes past the page cache,
+ * which have to begin and end at multiples of 4 KiB, in the file and in memory. */
+enum files_how { FILES_THERE, FILES_NEW, FILES_DIRECT };
 
 struct files {
 	int (*open)(struct files *, const char *name, enum files_how); /* a handle, >= 0 */

@@ -1,7 +1,8 @@
 /* kv/raft_log_io.c -- the writing half: queue, flush, next segment, drop.
  *
  * What keeps a crash harmless:
- *   - a batch is written behind the last synced one, so nothing acknowledged is touched;
+ *   - a batch is written behind the last synced one; of what was acknowledged only the block that
+ *     it begins in is written again, with the same bytes;
  *   - after a failure the queue only grows, so the next attempt writes the same bytes to the same
  *     place and perhaps more behind: what a crash finds is never a mixture of two histories;
  *   - a new segment is made aside, synced, renamed, and its folder synced before any record
@@ -22,7 +23,6 @@
 #include "kv/raft_log_priv.h"
 
 #define OUT_KEEP (1u << 20) /* memory for records on their way that is kept between flushes */
-#define LOG_ZEROS_AHEAD (64u << 10)
 
 void
 log_name(char *out, uint64_t sequence)
@@ -90,16 +90,25 @@ raft_log_open(struct files *files, const struct raft_log_config *config, struct 
 	log->files = files;
 	log->raft_id = config->raft_id;
 	log->segment_size = config->segment_size == 0 ? RAFT_LOG_SEGMENT : config->segment_size;
-	log->handle = -1;
+	log->handle = log->direct = -1;
 	log->disk_next = 1;
 	log->cut = UINT64_MAX;
 	buf_init(&log->bytes, RAFT_LOG_QUEUE);
-	buf_init(&log->out, SEGMENT_SIZE_MAX);
 	if (log_load(log, config, err) < 0) {
 		raft_log_close(log);
 		return NULL;
 	}
 	return log;
+}
+
+static void
+log_segment_leave(struct raft_log *log)
+{
+	if (log->handle >= 0)
+		log->files->close(log->files, log->handle);
+	if (log->direct >= 0)
+		log->files->close(log->files, log->direct);
+	log->handle = log->direct = -1;
 }
 
 void
@@ -108,10 +117,9 @@ raft_log_close(struct raft_log *log)
 	if (log == NULL)
 		return;
 	raft_log_forget(log);
-	if (log->handle >= 0)
-		log->files->close(log->files, log->handle);
+	log_segment_leave(log);
 	buf_done(&log->bytes);
-	buf_done(&log->out);
+	log_out_free(log);
 	free(log->segments);
 	free(log->ops);
 	free(log);
@@ -247,6 +255,15 @@ raft_log_reset(struct raft_log *log, uint64_t next, uint64_t term, struct err *e
 	return 0;
 }
 
+void
+log_segment_opened(struct raft_log *log, const char *name)
+{
+	struct files *f = log->files;
+
+	if (log->size % LOG_BLOCK == 0)
+		log->direct = f->open(f, name, FILES_DIRECT);
+}
+
 /* Makes the next file and turns to it. Until that is done the current one stays in use. */
 int
 log_segment_begin(struct raft_log *log, size_t need, struct err *err)
@@ -266,7 +283,7 @@ log_segment_begin(struct raft_log *log, size_t need, struct err *err)
 	int h, rc;
 
 	if (need > log->segment_size - SEGMENT_HEAD)
-		head.size = (uint32_t)(SEGMENT_HEAD + need);
+		head.size = (uint32_t)LOG_BLOCKS(SEGMENT_HEAD + need);
 	os_random(&head.nonce, sizeof head.nonce);
 	segment_head_write(bytes, &head);
 	log_name(name, head.sequence);
@@ -286,131 +303,110 @@ log_segment_begin(struct raft_log *log, size_t need, struct err *err)
 		f->close(f, h);
 		return files_err(err, name, "cannot make room for the log", rc);
 	}
-	if (log->handle >= 0)
-		f->close(f, log->handle);
+	log_segment_leave(log);
 	log->handle = h;
 	log->size = head.size;
 	log->end = log->zeroed = SEGMENT_HEAD;
+	memcpy(log->tail, bytes, sizeof bytes);
+	log_segment_opened(log, name);
 	log_segment_add(log, head.sequence, head.nonce);
 	return 0;
-}
-
-/* Encodes waiting records from `from` on as long as they fit; returns how many. */
-static size_t
-log_encode(struct raft_log *log, size_t from, size_t bytes_at)
-{
-	const struct log_segment *s = &log->segments[log->segment_count - 1];
-	size_t room = log->size - log->end, n = 0, i;
-	struct writer w;
-	char *p;
-
-	for (i = from; i < log->op_count; i++) {
-		size_t need = segment_record_size(log->ops[i].n);
-
-		if (need > room - n)
-			break;
-		n += need;
-	}
-	buf_clear(&log->out);
-	p = buf_reserve(&log->out, n);
-	if (p == NULL)
-		return 0;
-	w = wr_of(p, n);
-	for (size_t k = from; k < i; k++) {
-		const struct log_op *op = &log->ops[k];
-		struct segment_record r = { op->kind, op->type, op->term, op->index,
-			(uint32_t)log->end, str_mem(log->bytes.p + bytes_at, op->n) };
-
-		if (op->n == 0)
-			r.bytes = STR_NONE;
-		segment_record_write(&w, s->nonce, log->end + w.pos, &r);
-		bytes_at += op->n;
-	}
-	buf_commit(&log->out, w.pos);
-	return i - from;
-}
-
-/* Zeros behind the records that are written, where zeros are: what a file system keeps of a place
- * that was never written changes with the first write to it, and each sync would have to write that
- * too. So it has to once for LOG_ZEROS_AHEAD bytes. */
-static void
-log_zeros_add(struct raft_log *log)
-{
-	size_t room = log->size - (log->end + log->out.n);
-	size_t n = room < LOG_ZEROS_AHEAD ? room : LOG_ZEROS_AHEAD;
-	char *p = n > 0 ? buf_reserve(&log->out, n) : NULL;
-
-	log->out.full = false; /* it is well without */
-	if (p == NULL)
-		return;
-	memset(p, 0, n);
-	buf_commit(&log->out, n);
 }
 
 static int
 log_write(struct raft_log *log)
 {
 	struct files *f = log->files;
-	size_t n = log->out.n;
-	int rc;
+	struct log_out *out = &log->out;
+	int rc = 0;
 
-	if (log->end + n > log->zeroed)
-		log_zeros_add(log);
-	rc = f->write(f, log->handle, log->end, log->out.p, log->out.n);
-	if (rc == 0)
-		rc = f->sync(f, log->handle);
-	if (rc < 0)
-		return rc;
-	if (log->out.n > n)
-		log->zeroed = log->end + log->out.n;
-	log->end += n;
-	return 0;
+	if (!log_out_is_where_zeros_are(log))
+		log_out_zeros(log);
+	if (log->direct >= 0)
+		rc = f->write(f, log->direct, out->at, out->p, out->n);
+	if (rc == -EINVAL) { /* it could be opened so, yet not be written so */
+		f->close(f, log->direct);
+		log->direct = -1;
+	}
+	if (log->direct < 0)
+		rc = f->write(f, log->handle, out->at, out->p, out->n);
+	return rc < 0 ? rc : f->sync(f, log->handle);
+}
+
+/* What has become durable leaves the queue. */
+static void
+queue_drop(struct raft_log *log, size_t ops)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < ops; i++) {
+		const struct log_op *op = &log->ops[i];
+
+		log_account(log, op->kind, op->index, op->term);
+		bytes += op->n;
+	}
+	buf_drop_front(&log->bytes, bytes);
+	log->op_count -= ops;
+	if (log->op_count == 0)
+		log->cut = UINT64_MAX;
+	else if (ops > 0)
+		memmove(log->ops, log->ops + ops, log->op_count * sizeof *log->ops);
+	if (log->out.room > OUT_KEEP)
+		log_out_free(log);
+	if (log->op_count == 0 && log->bytes.room > OUT_KEEP)
+		buf_done(&log->bytes);
 }
 
 int
 raft_log_flush(struct raft_log *log, struct err *err)
 {
-	size_t done = 0, bytes_done = 0;
 	char name[LOG_NAME_LEN + 1];
 	int rc = 0;
 
-	while (done < log->op_count && rc == 0) {
-		size_t need = segment_record_size(log->ops[done].n), count;
+	while (log->op_count > 0 && rc == 0) {
+		size_t need = segment_record_size(log->ops[0].n);
 
 		if (log->handle < 0 || need > log->size - log->end) {
 			rc = log_segment_begin(log, need, err);
 			if (rc < 0)
 				break;
 		}
-		count = log_encode(log, done, bytes_done);
-		if (count == 0) {
-			rc = err_set(err, ERR_MEMORY, "kv: no memory to write the log");
-			break;
-		}
+		if (!log_out_make(log, SIZE_MAX))
+			return err_set(err, ERR_MEMORY, "kv: no memory to write the log");
 		rc = log_write(log);
 		if (rc < 0) {
 			log_name(name, log->segments[log->segment_count - 1].sequence);
-			rc = files_err(err, name, "cannot write the log", rc);
-			break;
+			return files_err(err, name, "cannot write the log", rc);
 		}
-		for (; count > 0; count--, done++) {
-			const struct log_op *op = &log->ops[done];
-
-			log_account(log, op->kind, op->index, op->term);
-			bytes_done += op->n;
-		}
+		log_out_written(log);
+		queue_drop(log, log->out.ops);
 	}
-	buf_drop_front(&log->bytes, bytes_done);
-	log->op_count -= done;
-	if (log->op_count == 0)
-		log->cut = UINT64_MAX;
-	else if (done > 0)
-		memmove(log->ops, log->ops + done, log->op_count * sizeof *log->ops);
-	if (log->out.room > OUT_KEEP)
-		buf_done(&log->out);
-	if (log->op_count == 0 && log->bytes.room > OUT_KEEP)
-		buf_done(&log->bytes);
 	return rc;
+}
+
+bool
+raft_log_direct(const struct raft_log *log)
+{
+	return log->direct >= 0;
+}
+
+bool
+raft_log_direct_begin(struct raft_log *log, struct raft_log_direct *out)
+{
+	if (log->direct < 0 || log->op_count == 0 || !log_out_make(log, RAFT_LOG_DIRECT_MAX) ||
+	    log->out.ops < log->op_count || !log_out_is_where_zeros_are(log))
+		return false;
+	*out = (struct raft_log_direct){ log->direct, log->out.at, log->out.p, log->out.n };
+	return true;
+}
+
+void
+raft_log_direct_end(struct raft_log *log, bool durable)
+{
+	if (!durable)
+		return;
+	log_out_written(log);
+	queue_drop(log, log->out.ops);
 }
 
 int

@@ -6,7 +6,7 @@
  * first, once a snapshot covers them.
  *
  * Appending only queues; raft_log_flush() writes the queue with one write and one sync (more
- * only where a segment ends). After a failure, a full disk say, the queue is kept, what was
+ * only where a segment ends), in whole blocks of 4 KiB. After a failure, a full disk say, the queue is kept, what was
  * acknowledged stays, and the next flush tries again. One thread at a time.
  */
 #ifndef KV_RAFT_LOG_IO_H
@@ -23,6 +23,7 @@
 
 #define RAFT_LOG_SEGMENT (8u << 20) /* bytes of a segment; one big entry may make it larger */
 #define RAFT_LOG_QUEUE (128u << 20) /* bytes that may wait for a flush */
+#define RAFT_LOG_DIRECT_MAX (256u << 10)
 
 struct raft_log;
 
@@ -65,6 +66,22 @@ bool raft_log_waiting(const struct raft_log *);
 
 /* 0: the whole queue is durable. ERR_IO: not all of it is; nothing is lost; call again. */
 int raft_log_flush(struct raft_log *, struct err *);
+
+/* The whole queue, up to RAFT_LOG_DIRECT_MAX bytes, as one write that somebody else makes: `handle` is one of FILES_DIRECT, place,
+ * length and memory are multiples of 4 KiB, and nothing about the file but these bytes has to change
+ * for them to last. Nothing else may be asked of the log until it is told how that ended; borrowed
+ * until then. What did not become durable stays in the queue, for raft_log_flush().
+ * False: it cannot be done so, or nothing waits. */
+struct raft_log_direct {
+	int handle;
+	uint64_t at;
+	const void *p;
+	size_t n;
+};
+
+bool raft_log_direct(const struct raft_log *); /* false: never, in this segment */
+bool raft_log_direct_begin(struct raft_log *, struct raft_log_direct *out);
+void raft_log_direct_end(struct raft_log *, bool durable);
 
 /* Unlinks segments that hold only entries up to `up_to`, which a durable snapshot must cover. */
 int raft_log_drop_prefix(struct raft_log *, uint64_t up_to, struct err *);

@@ -75,7 +75,7 @@ file_read(struct raft_log *log, uint64_t sequence, const struct file *prev, stru
 		log_name(name, prev->head.sequence + 1);
 		return err_set(err, ERR_INPUT, "kv: %s is missing, later ones are there", name);
 	}
-	p = files_read_all(log->files, name, SEGMENT_SIZE_MAX + SEGMENT_HEAD, &n, err);
+	p = files_read_all(log->files, name, SEGMENT_SIZE_MAX + LOG_BLOCK, &n, err);
 	if (p == NULL)
 		return ERR_IO;
 	log->held = mem_grow(log->held, log->held_count, &log->held_cap, sizeof *log->held);
@@ -174,6 +174,7 @@ file_resume(struct raft_log *log, const struct file *file, uint64_t end, struct 
 		return files_err(err, name, "cannot open", log->handle);
 	log->size = (uint32_t)file->bytes.n;
 	log->end = end;
+	memcpy(log->tail, file->bytes.p + (end - end % LOG_BLOCK), end % LOG_BLOCK);
 	log->torn = dirt_end > end ? dirt_end - end : 0;
 	for (uint64_t at = end; at < dirt_end && rc == 0; at += sizeof zeros)
 		rc = f->write(f, log->handle, at, zeros,
@@ -182,7 +183,10 @@ file_resume(struct raft_log *log, const struct file *file, uint64_t end, struct 
 		rc = f->sync(f, log->handle);
 	if (rc == 0)
 		rc = f->sync_dir(f);
-	return rc < 0 ? files_err(err, name, "cannot sync", rc) : 0;
+	if (rc < 0)
+		return files_err(err, name, "cannot sync", rc);
+	log_segment_opened(log, name);
+	return 0;
 }
 
 /* The log has to join the snapshot; what ends before it or contradicts it counts no more. */

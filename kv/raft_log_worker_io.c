@@ -1,9 +1,13 @@
-/* kv/raft_log_worker_io.c -- one thread, one lock, two batches that change places.
+/* kv/raft_log_worker_io.c -- one batch that is carried out, one that gathers, and who carries.
  *
- * The loop fills `waiting` under the lock; the thread swaps it with its own empty one and works
- * without the lock. A vote goes before the log of its batch: terms and votes only move forward,
- * so having the newer one early is safe, and no entry is on disk before its term. Results are
- * put under the lock, then the eventfd rings.
+ * The loop fills `waiting`; when nobody carries a batch it becomes the current one. If that is no
+ * more than records for a place where zeros are, the kernel carries it, and the loop has the log
+ * until it rings. Else, and when the kernel refuses, the thread does and has the log. `carrier`
+ * changes under the lock only, and whoever it names alone looks at log and current batch.
+ *
+ * A vote goes before the log of its batch: terms and votes only move forward, so having the newer
+ * one early is safe, and no entry is on disk before its term. Results are put under the lock, then
+ * the eventfd rings.
  */
 #include "kv/raft_log_worker_io.h"
 
@@ -22,9 +26,14 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/nsec.h"
+#include "kv/direct_io.h"
 #include "kv/raft_log_priv.h"
 
 #define RETRY (200 * NSEC_MS) /* after the disk failed */
+
+/* So often in a row the kernel may refuse; then so many batches go to the thread unasked. */
+#define REFUSED_MAX 8
+#define REFUSED_PAUSE 256
 
 struct op {
 	enum segment_kind kind;
@@ -42,19 +51,28 @@ struct batch {
 };
 
 struct raft_log_worker {
-	struct raft_log *log;        /* the thread's */
-	struct raft_vote_file *vote; /* the thread's */
 	uint64_t next, term, ticket; /* the loop's */
 	void (*done)(void *, const struct raft_log_done *);
 	void *arg;
 	struct event *event;
-	int ring; /* eventfd */
+	int ring;                 /* eventfd */
+	struct direct_io *direct; /* the loop's; NULL: there is none here */
+	unsigned refused;         /* the loop's: in a row */
 	pthread_t thread;
+
+	/* The carrier's; NOBODY: the loop's. */
+	struct raft_log *log;
+	struct raft_vote_file *vote;
+	struct batch current;
+	size_t at, byte; /* of it, the log has what is before them already */
+	uint64_t finished;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
+	enum { NOBODY, KERNEL, THREAD } carrier;
 	struct batch waiting;
 	bool submitted, stop;
+	unsigned pause; /* batches that the thread carries unasked */
 	struct raft_log_done result;
 	struct err err;
 };
@@ -72,87 +90,107 @@ batch_clear(struct batch *b)
 
 /* Into the log's queue; the loop has checked order and size already. */
 static int
-batch_queue(struct raft_log *log, const struct batch *b, size_t *at, size_t *byte, struct err *err)
+batch_queue(struct raft_log_worker *w, struct err *err)
 {
+	const struct batch *b = &w->current;
 	int rc = 0;
 
-	while (*at < b->count) {
-		const struct op *op = &b->ops[*at];
+	while (w->at < b->count) {
+		const struct op *op = &b->ops[w->at];
 		struct raft_log_entry e = op->e;
 
 		if (op->kind == SEGMENT_ENTRY) {
-			e.bytes = str_mem(e.bytes.n == 0 ? NULL : b->bytes.p + *byte, e.bytes.n);
-			rc = raft_log_append(log, &e, err);
+			e.bytes = str_mem(e.bytes.n == 0 ? NULL : b->bytes.p + w->byte, e.bytes.n);
+			rc = raft_log_append(w->log, &e, err);
 		} else if (op->kind == SEGMENT_TRUNCATE) {
-			rc = raft_log_truncate(log, e.index, err);
+			rc = raft_log_truncate(w->log, e.index, err);
 		} else {
-			rc = raft_log_reset(log, e.index, e.term, err);
+			rc = raft_log_reset(w->log, e.index, e.term, err);
 		}
 		if (rc < 0)
 			return rc;
-		*byte += op->e.bytes.n;
-		++*at;
+		w->byte += op->e.bytes.n;
+		w->at++;
 	}
 	return 0;
 }
 
+/* Under the lock, by whom the current batch is no more than memory: the one that waits takes its
+ * place. */
 static void
-say(struct raft_log_worker *w, uint64_t ticket, int code, const struct err *err)
+take(struct raft_log_worker *w)
+{
+	struct batch swap = w->waiting;
+
+	batch_clear(&w->current);
+	w->waiting = w->current;
+	w->current = swap;
+	w->at = w->byte = 0;
+	w->submitted = false;
+}
+
+/* Under the lock: how far it is. With code 0 the current batch is durable. */
+static void
+result_put(struct raft_log_worker *w, int code, const struct err *err)
+{
+	if (code == 0)
+		w->finished = w->current.ticket;
+	else
+		w->err = *err;
+	w->result.ticket = w->finished;
+	w->result.durable = raft_log_durable(w->log);
+	w->result.code = code;
+}
+
+/* ---- the thread ---- */
+
+/* Says how it stands. With code 0 it lets go of the log, unless there is more and the kernel would
+ * not have it anyway. */
+static void
+say(struct raft_log_worker *w, int code, const struct err *err)
 {
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&w->lock);
-	w->result.ticket = ticket;
-	w->result.durable = raft_log_durable(w->log);
-	w->result.code = code;
-	if (code != 0)
-		w->err = *err;
+	result_put(w, code, err);
+	if (code == 0) {
+		w->carrier = NOBODY;
+		if (w->submitted &&
+		    (w->direct == NULL || w->pause > 0 || !raft_log_direct(w->log))) {
+			take(w);
+			w->carrier = THREAD;
+			w->pause -= w->pause > 0;
+		}
+	}
 	pthread_mutex_unlock(&w->lock);
 	while (write(w->ring, &one, sizeof one) < 0 && errno == EINTR)
 		;
 }
 
-/* Sleeps until there is more or, with `retry`, a while. False: stop. */
+/* Sleeps for a while; false: stop. */
 static bool
-more(struct raft_log_worker *w, bool retry)
+retry_wait(struct raft_log_worker *w)
 {
 	struct timespec until;
 	bool go;
 
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += RETRY;
+	until.tv_sec += until.tv_nsec / NSEC_SEC;
+	until.tv_nsec %= NSEC_SEC;
 	pthread_mutex_lock(&w->lock);
-	if (retry && !w->stop) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += RETRY;
-		until.tv_sec += until.tv_nsec / NSEC_SEC;
-		until.tv_nsec %= NSEC_SEC;
-		while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
-			;
-	} else {
-		while (!w->submitted && !w->stop)
-			pthread_cond_wait(&w->wake, &w->lock);
-	}
+	while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
+		;
 	go = !w->stop;
 	pthread_mutex_unlock(&w->lock);
 	return go;
 }
 
-static void
-take(struct raft_log_worker *w, struct batch *mine)
-{
-	struct batch swap;
-
-	pthread_mutex_lock(&w->lock);
-	swap = w->waiting;
-	w->waiting = *mine;
-	*mine = swap;
-	w->submitted = false;
-	pthread_mutex_unlock(&w->lock);
-}
-
 /* One try at what is left of a batch; what succeeded is not done twice. */
 static int
-carry_out(struct raft_log_worker *w, struct batch *b, size_t *at, size_t *byte, struct err *err)
+carry_out(struct raft_log_worker *w, struct err *err)
 {
+	struct batch *b = &w->current;
 	int rc = 0;
 
 	if (b->has_vote) {
@@ -161,7 +199,7 @@ carry_out(struct raft_log_worker *w, struct batch *b, size_t *at, size_t *byte, 
 			return rc;
 		b->has_vote = false;
 	}
-	rc = batch_queue(w->log, b, at, byte, err);
+	rc = batch_queue(w, err);
 	if (rc == 0 && raft_log_waiting(w->log))
 		rc = raft_log_flush(w->log, err);
 	if (rc == 0 && b->drop > 0)
@@ -171,46 +209,135 @@ carry_out(struct raft_log_worker *w, struct batch *b, size_t *at, size_t *byte, 
 
 /* Until it is done, or stopping and tried once more. */
 static int
-insist(struct raft_log_worker *w, struct batch *b, uint64_t finished)
+insist(struct raft_log_worker *w)
 {
-	size_t at = 0, byte = 0;
 	struct err err = { 0 };
 	bool go = true;
 	int rc, said = 0;
 
 	for (;;) {
-		rc = carry_out(w, b, &at, &byte, &err);
+		rc = carry_out(w, &err);
 		if (rc == 0 || rc != said)
-			say(w, rc == 0 ? b->ticket : finished, rc, &err);
+			say(w, rc, &err);
 		said = rc;
 		if (rc == 0 || !go)
 			return rc;
-		go = more(w, true);
+		go = retry_wait(w);
 	}
+}
+
+/* The next batch to carry out; with `stop` what waits, asked for or not. False: no more. */
+static bool
+more(struct raft_log_worker *w)
+{
+	bool there;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->carrier != THREAD && !w->stop)
+		pthread_cond_wait(&w->wake, &w->lock);
+	if (w->carrier != THREAD && w->waiting.ticket > w->finished) {
+		take(w);
+		w->carrier = THREAD;
+	}
+	there = w->carrier == THREAD;
+	pthread_mutex_unlock(&w->lock);
+	return there;
 }
 
 static void *
 work(void *arg)
 {
 	struct raft_log_worker *w = arg;
-	struct batch mine = { 0 };
-	uint64_t finished = 0;
-	bool go;
 
-	buf_init(&mine.bytes, RAFT_LOG_WORKER_WAITING);
-	do {
-		go = more(w, false);
-		batch_clear(&mine);
-		take(w, &mine);
-		if (mine.ticket > finished) {
-			if (insist(w, &mine, finished) < 0)
-				break;
-			finished = mine.ticket;
-		}
-	} while (go);
-	buf_done(&mine.bytes);
-	free(mine.ops);
+	while (more(w) && insist(w) == 0)
+		;
 	return NULL;
+}
+
+/* ---- the loop ---- */
+
+static void
+thread_give(struct raft_log_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->carrier = THREAD;
+	pthread_mutex_unlock(&w->lock);
+	pthread_cond_signal(&w->wake); /* behind the lock: the thread would wake to wait for it */
+}
+
+/* The kernel had rather not. That it would have to wait is nothing unusual. */
+static void
+refused(struct raft_log_worker *w, int rc)
+{
+	if (rc == -EAGAIN && ++w->refused < REFUSED_MAX)
+		return;
+	w->refused = 0;
+	pthread_mutex_lock(&w->lock);
+	w->pause = REFUSED_PAUSE;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Hands the current batch to the kernel. */
+static bool
+kernel_give(struct raft_log_worker *w)
+{
+	const struct batch *b = &w->current;
+	struct raft_log_direct out;
+	int rc;
+
+	if (w->direct == NULL || b->has_vote || b->drop > 0 || b->bytes.n > RAFT_LOG_DIRECT_MAX ||
+	    batch_queue(w, NULL) < 0 || !raft_log_direct_begin(w->log, &out))
+		return false;
+	rc = direct_io_start(w->direct, out.handle, out.at, out.p, out.n);
+	if (rc < 0) {
+		raft_log_direct_end(w->log, false);
+		refused(w, rc);
+	}
+	return rc == 0;
+}
+
+/* Somebody is to carry out what waits; nobody is busy with the one before. */
+static void
+carry_on(struct raft_log_worker *w)
+{
+	bool pause;
+
+	pthread_mutex_lock(&w->lock);
+	take(w);
+	w->carrier = KERNEL;
+	pause = w->pause > 0;
+	w->pause -= pause;
+	pthread_mutex_unlock(&w->lock);
+	if (pause || !kernel_give(w))
+		thread_give(w);
+}
+
+/* The kernel's write has ended. */
+static void
+kernel_ended(struct raft_log_worker *w, int rc)
+{
+	raft_log_direct_end(w->log, rc == 0);
+	if (rc < 0) {
+		refused(w, rc);
+		thread_give(w);
+		return;
+	}
+	w->refused = 0;
+	pthread_mutex_lock(&w->lock);
+	result_put(w, 0, NULL);
+	w->carrier = NOBODY;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static bool
+kernel_carries(struct raft_log_worker *w)
+{
+	bool is;
+
+	pthread_mutex_lock(&w->lock);
+	is = w->carrier == KERNEL;
+	pthread_mutex_unlock(&w->lock);
+	return is;
 }
 
 static void
@@ -220,15 +347,22 @@ rung(evutil_socket_t fd, short what, void *arg)
 	struct raft_log_done done;
 	struct err err;
 	uint64_t count;
+	bool go;
+	int rc;
 
 	(void)what;
 	if (read(fd, &count, sizeof count) < 0)
 		return;
+	if (kernel_carries(w) && direct_io_ended(w->direct, false, &rc))
+		kernel_ended(w, rc);
 	pthread_mutex_lock(&w->lock);
 	done = w->result;
 	if (done.code != 0)
 		err = w->err;
+	go = w->carrier == NOBODY && w->submitted;
 	pthread_mutex_unlock(&w->lock);
+	if (go) /* first, so that the disk has work while the answers are made */
+		carry_on(w);
 	done.text = done.code == 0 ? "" : err.text;
 	w->done(w->arg, &done);
 }
@@ -251,12 +385,15 @@ worker_free(struct raft_log_worker *w)
 {
 	if (w->event != NULL)
 		event_free(w->event);
+	direct_io_free(w->direct);
 	if (w->ring >= 0)
 		close(w->ring);
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
 	buf_done(&w->waiting.bytes);
+	buf_done(&w->current.bytes);
 	free(w->waiting.ops);
+	free(w->current.ops);
 	free(w);
 }
 
@@ -274,14 +411,17 @@ raft_log_worker_start(struct event_base *base, struct raft_log *log, struct raft
 	w->next = log->next;
 	w->term = log->term;
 	buf_init(&w->waiting.bytes, RAFT_LOG_WORKER_WAITING);
+	buf_init(&w->current.bytes, RAFT_LOG_WORKER_WAITING);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	w->ring = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (w->ring >= 0)
+	if (w->ring >= 0) {
+		w->direct = direct_io_new(w->ring); /* NULL: the thread writes it all */
 		w->event = event_new(base, w->ring, EV_READ | EV_PERSIST, rung, w);
+	}
 	if (w->event == NULL || event_add(w->event, NULL) < 0 || (errno = thread_start(w)) != 0) {
 		err_errno(err, "kv: cannot start the log's thread");
 		worker_free(w);
@@ -297,6 +437,8 @@ raft_log_worker_stop(struct raft_log_worker *w, struct err *err)
 
 	if (w == NULL)
 		return 0;
+	if (kernel_carries(w) && direct_io_ended(w->direct, true, &rc))
+		kernel_ended(w, rc);
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_signal(&w->wake);
@@ -419,8 +561,12 @@ raft_log_worker_drop_prefix(struct raft_log_worker *w, uint64_t up_to)
 void
 raft_log_worker_submit(struct raft_log_worker *w)
 {
+	bool go;
+
 	pthread_mutex_lock(&w->lock);
 	w->submitted = true;
+	go = w->carrier == NOBODY;
 	pthread_mutex_unlock(&w->lock);
-	pthread_cond_signal(&w->wake); /* behind the lock: the thread would wake to wait for it */
+	if (go)
+		carry_on(w);
 }

@@ -98,7 +98,7 @@ do_open(struct files *f, const char *name, enum files_how how)
 	int i = dir_find(&d->dir, name);
 	struct crash_op *op;
 
-	if (how == FILES_THERE)
+	if (how != FILES_NEW)
 		return i < 0 ? -ENOENT : d->dir.file[i];
 	if (d->file_count == CRASH_FILES)
 		abort();

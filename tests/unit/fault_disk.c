@@ -21,6 +21,8 @@ real(struct files *f)
 static int
 on_open(struct files *f, const char *name, enum files_how how)
 {
+	if (how == FILES_DIRECT && !fault(f)->direct)
+		return -EINVAL;
 	return real(f)->open(real(f), name, how);
 }
 
@@ -94,6 +96,6 @@ fault_disk_open(struct fault_disk *d, const char *path)
 	assert_non_null(d->real);
 	d->calls = (struct files){ on_open, on_close, on_size, on_allocate, on_read, on_write,
 		on_sync, on_rename, on_unlink, on_list, on_sync_dir };
-	d->full = false;
+	d->full = d->direct = false;
 	d->syncs = 0;
 }

@@ -11,6 +11,7 @@ struct fault_disk {
 	struct files calls, *real;
 	atomic_bool full; /* writes do half their work and fail, new room is refused */
 	atomic_int syncs;
+	bool direct; /* files open for direct writes too; those know nothing of `full` */
 };
 
 void fault_disk_open(struct fault_disk *, const char *path); /* files_close(real) ends it */

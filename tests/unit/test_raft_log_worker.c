@@ -1,11 +1,16 @@
 /* The log's thread: order, acknowledgements, a disk that fails for a while, a clean stop. */
+#include <errno.h>
 #include <inttypes.h>
+#include <libaio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/eventfd.h>
+
 #include <event2/event.h>
 
+#include "kv/direct_io.h"
 #include "kv/raft_log_worker_io.h"
 #include "tests/unit/fault_disk.h"
 #include "tests/unit/test.h"
@@ -14,6 +19,23 @@
 #define SEGMENT 65536
 
 static struct fault_disk disk;
+static int broken_writes; /* so many of the kernel's next ones are said to have failed */
+
+/* No disk here can be made to fail a write that has begun: -Wl,--wrap. */
+int __real_io_getevents(io_context_t, long, long, struct io_event *, struct timespec *);
+int __wrap_io_getevents(io_context_t, long, long, struct io_event *, struct timespec *);
+
+int
+__wrap_io_getevents(io_context_t c, long least, long most, struct io_event *e, struct timespec *t)
+{
+	int n = __real_io_getevents(c, least, most, e, t);
+
+	if (n == 1 && (long)e->res > 0 && broken_writes > 0) {
+		e->res = (unsigned long)-EIO;
+		broken_writes--;
+	}
+	return n;
+}
 
 struct bench {
 	char path[64];
@@ -46,7 +68,7 @@ log_open(struct bench *b)
 }
 
 static void
-set_up(struct bench *b)
+set_up_with(struct bench *b, bool direct)
 {
 	struct raft_vote v = { .raft_id = RAFT_ID };
 
@@ -54,11 +76,18 @@ set_up(struct bench *b)
 	snprintf(b->path, sizeof b->path, "raft-log-XXXXXX");
 	assert_non_null(mkdtemp(b->path));
 	fault_disk_open(&disk, b->path);
+	disk.direct = direct;
 	b->base = event_base_new();
 	log_open(b);
 	assert_int_equal(raft_vote_create(&disk.calls, &b->vote, &v, NULL), 0);
 	b->worker = raft_log_worker_start(b->base, b->log, b->vote, on_done, b, NULL);
 	assert_non_null(b->worker);
+}
+
+static void
+set_up(struct bench *b)
+{
+	set_up_with(b, false);
 }
 
 static void
@@ -145,6 +174,149 @@ what_was_queued_is_there_in_order(void **unused)
 	tear_down(&b);
 }
 
+/* Whether this file system writes directly without waiting; some do not, and a thread does it all. */
+static bool
+direct_here(struct bench *b)
+{
+	static const char zeros[SEGMENT];
+	char *block = aligned_alloc(4096, 4096);
+	int ring = eventfd(0, 0), h = disk.real->open(disk.real, "probe", FILES_NEW), to, rc;
+	struct direct_io *d = direct_io_new(ring);
+
+	(void)b;
+	memset(block, 'x', 4096);
+	assert_int_equal(disk.real->write(disk.real, h, 0, zeros, sizeof zeros), 0);
+	to = disk.real->open(disk.real, "probe", FILES_DIRECT);
+	if (to >= 0) { /* leaves no page in the cache, and the file's time as it is now */
+		assert_int_equal(disk.real->write(disk.real, to, 0, block, 4096), 0);
+		assert_int_equal(disk.real->write(disk.real, to, 4096, block, 4096), 0);
+	}
+	assert_int_equal(disk.real->sync(disk.real, h), 0);
+	rc = to < 0 || d == NULL ? -ENOSYS : direct_io_start(d, to, 0, block, 4096);
+	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
+		assert_int_equal(disk.real->write(disk.real, to, 0, block, 4096), 0);
+		rc = direct_io_start(d, to, 0, block, 4096);
+	}
+	if (rc == 0)
+		assert_true(direct_io_ended(d, true, &rc));
+	direct_io_free(d);
+	free(block);
+	if (to >= 0)
+		disk.real->close(disk.real, to);
+	disk.real->close(disk.real, h);
+	close(ring);
+	if (rc < 0)
+		print_message("no direct writes here: %s\n", strerror(-rc));
+	return rc == 0;
+}
+
+/* One entry after the other; what of it the thread did has a sync. */
+static int
+syncs_of(struct bench *b, uint64_t from, uint64_t to, bool cached)
+{
+	int before = disk.syncs;
+
+	for (uint64_t i = from; i <= to; i++) {
+		if (cached) { /* the kernel does not wait for a page to leave the cache */
+			char name[] = "log-0000000000000001", byte;
+			int h = disk.real->open(disk.real, name, FILES_THERE);
+
+			assert_int_equal(disk.real->read(disk.real, h, SEGMENT_HEAD, &byte, 1), 0);
+			disk.real->close(disk.real, h);
+		}
+		wait_for(b, append(b, i));
+		assert_int_equal(b->done.durable, i);
+		assert_int_equal(b->done.code, 0);
+	}
+	return disk.syncs - before;
+}
+
+static void
+where_zeros_are_the_kernel_writes(void **unused)
+{
+	struct raft_vote v = { .term = 8, .voted_for = 3, .raft_id = RAFT_ID };
+	struct bench b;
+	uint64_t ticket = 0;
+	bool direct;
+	int syncs;
+
+	(void)unused;
+	set_up_with(&b, true);
+	direct = direct_here(&b);
+	syncs = syncs_of(&b, 1, 200, false);
+	assert_true(syncs >= 1);
+	if (direct)
+		assert_in_range(syncs, 1, 150); /* the first, and where the file's time changes */
+	/* what is on its way, what waits behind it, what only the thread does, in their order */
+	for (uint64_t i = 201; i <= 260; i++) {
+		ticket = append(&b, i);
+		raft_log_worker_submit(b.worker);
+	}
+	ticket = raft_log_worker_truncate(b.worker, 251, NULL);
+	raft_log_worker_submit(b.worker);
+	assert_true(raft_log_worker_vote(b.worker, &v) > ticket);
+	wait_for(&b, append(&b, 251));
+	assert_int_equal(b.done.durable, 251);
+	for (uint64_t i = 252; i <= 255; i++) {
+		append(&b, i);
+		raft_log_worker_submit(b.worker);
+	}
+	append(&b, 256); /* nobody was told of this one */
+	assert_int_equal(raft_log_worker_stop(b.worker, NULL), 0);
+	assert_log(&b, 256);
+	b.worker = raft_log_worker_start(b.base, b.log, b.vote, on_done, &b, NULL);
+	b.done.ticket = 0;
+	syncs_of(&b, 257, 1500, false); /* behind what was found, and into the next file */
+	assert_int_equal(raft_log_worker_stop(b.worker, NULL), 0);
+	assert_log(&b, 1500);
+	tear_down(&b);
+}
+
+static void
+what_the_kernel_refuses_the_thread_writes(void **unused)
+{
+	struct bench b;
+
+	(void)unused;
+	set_up_with(&b, true);
+	(void)direct_here(&b);
+	syncs_of(&b, 1, 20, false);
+	assert_int_equal(syncs_of(&b, 21, 120, true), 100);
+	assert_int_equal(syncs_of(&b, 121, 200, false), 80); /* it is not asked for a while */
+	if (direct_here(&b))
+		assert_in_range(syncs_of(&b, 201, 700, false), 0, 450);
+	else
+		syncs_of(&b, 201, 700, false);
+	assert_int_equal(raft_log_worker_stop(b.worker, NULL), 0);
+	assert_log(&b, 700);
+	tear_down(&b);
+}
+
+static void
+what_the_kernel_fails_at_the_thread_writes(void **unused)
+{
+	struct bench b;
+	int failed = 0, syncs = 0;
+
+	(void)unused;
+	set_up_with(&b, true);
+	syncs_of(&b, 1, 20, false);
+	if (direct_here(&b))
+		for (uint64_t i = 21; i <= 620; i++) { /* each failure has a pause behind it */
+			broken_writes = 1;
+			syncs += syncs_of(&b, i, i, false);
+			failed += 1 - broken_writes;
+		}
+	broken_writes = 0;
+	if (syncs > 0) {
+		assert_in_range(failed, 2, 4);
+		assert_int_equal(syncs, 600);
+	}
+	assert_int_equal(raft_log_worker_stop(b.worker, NULL), 0);
+	assert_log(&b, syncs > 0 ? 620 : 20);
+	tear_down(&b);
+}
+
 static void
 what_waits_together_shares_a_sync(void **unused)
 {
@@ -218,6 +390,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_queued_is_there_in_order),
+		cmocka_unit_test(where_zeros_are_the_kernel_writes),
+		cmocka_unit_test(what_the_kernel_refuses_the_thread_writes),
+		cmocka_unit_test(what_the_kernel_fails_at_the_thread_writes),
 		cmocka_unit_test(what_waits_together_shares_a_sync),
 		cmocka_unit_test(a_full_disk_is_said_once_and_outlived),
 		cmocka_unit_test(stopping_writes_what_waits),
