@@ -7,7 +7,7 @@
  *     place and perhaps more behind: what a crash finds is never a mixture of two histories;
  *   - a new segment is made aside, synced, renamed, and its folder synced before any record
  *     goes into it; its head says where the previous one ended, which seals that one;
- *   - zeros are written behind the records, where a new segment holds zeros anyway;
+ *   - zeros are written ahead of the records, where a new segment holds zeros anyway;
  *   - segments are unlinked one at a time, oldest first, so no hole appears.
  */
 #include "kv/raft_log_io.h"
@@ -22,6 +22,7 @@
 #include "base/rng.h"
 #include "kv/raft_log_priv.h"
 
+#define LOG_ZEROS_AHEAD (64u << 10)
 #define OUT_KEEP (1u << 20) /* memory for records on their way that is kept between flushes */
 
 void
@@ -313,24 +314,50 @@ log_segment_begin(struct raft_log *log, size_t need, struct err *err)
 	return 0;
 }
 
+/* To the end of the segment's file at most. */
 static int
-log_write(struct raft_log *log)
+log_write_at(struct raft_log *log, uint64_t at, const void *p, size_t n)
 {
 	struct files *f = log->files;
-	struct log_out *out = &log->out;
-	int rc = 0;
+	int rc = -EINVAL;
 
-	if (!log_out_is_where_zeros_are(log))
-		log_out_zeros(log);
+	if (n > log->size - at)
+		n = log->size - at;
 	if (log->direct >= 0)
-		rc = f->write(f, log->direct, out->at, out->p, out->n);
-	if (rc == -EINVAL) { /* it could be opened so, yet not be written so */
+		rc = f->write(f, log->direct, at, p, n);
+	if (rc == -EINVAL && log->direct >= 0) { /* it could be opened so, yet not be written so */
 		f->close(f, log->direct);
 		log->direct = -1;
 	}
-	if (log->direct < 0)
-		rc = f->write(f, log->handle, out->at, out->p, out->n);
-	return rc < 0 ? rc : f->sync(f, log->handle);
+	return log->direct >= 0 ? rc : f->write(f, log->handle, at, p, n);
+}
+
+/* What a file system keeps of a place that was never written changes with the first write to it,
+ * and each sync would have to write that too. So it has to once for LOG_ZEROS_AHEAD bytes. Without
+ * them it is as well. */
+static void
+log_zeros_ahead(struct raft_log *log)
+{
+	static _Alignas(LOG_BLOCK) char zeros[64u << 10];
+	uint64_t at = log->out.at + log->out.n, end = at + LOG_ZEROS_AHEAD;
+	int rc = 0;
+
+	if (end > log->size)
+		end = log->size;
+	for (; at < end && rc == 0; at += sizeof zeros)
+		rc = log_write_at(log, at, zeros, sizeof zeros);
+	if (rc == 0)
+		log->zeroed = end;
+}
+
+static int
+log_write(struct raft_log *log)
+{
+	int rc = log_write_at(log, log->out.at, log->out.p, log->out.n);
+
+	if (rc == 0 && !log_out_is_where_zeros_are(log))
+		log_zeros_ahead(log);
+	return rc < 0 ? rc : log->files->sync(log->files, log->handle);
 }
 
 /* What has become durable leaves the queue. */

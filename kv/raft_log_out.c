@@ -3,17 +3,11 @@
  * Records follow each other without a gap, and blocks do not: the first block of a batch holds the
  * end of the one before it, which is written once more, and the last one is filled up with zeros,
  * where zeros are anyway. (The page cache would hand the disk the same blocks.)
- *
- * Zeros are written ahead too. What a file system keeps of a place that was never written changes
- * with the first write to it, and each sync would have to write that too; so it has to once for
- * LOG_ZEROS_AHEAD bytes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kv/raft_log_priv.h"
-
-#define LOG_ZEROS_AHEAD (64u << 10)
 
 /* What it held is gone. */
 static bool
@@ -56,8 +50,7 @@ log_out_make(struct raft_log *log, size_t most)
 	out->n = LOG_BLOCKS(before + out->records);
 	if (out->n > log->size - out->at) /* a segment of odd size ends within a block */
 		out->n = log->size - out->at;
-	/* the zeros that may follow want no second place */
-	if (out->ops == 0 || !out_reserve(out, out->n + LOG_ZEROS_AHEAD))
+	if (out->ops == 0 || !out_reserve(out, out->n))
 		return false;
 	memcpy(out->p, log->tail, before);
 	w = wr_of(out->p + before, out->records);
@@ -79,17 +72,6 @@ bool
 log_out_is_where_zeros_are(const struct raft_log *log)
 {
 	return log->out.at + log->out.n <= log->zeroed;
-}
-
-void
-log_out_zeros(struct raft_log *log)
-{
-	struct log_out *out = &log->out;
-	size_t room = log->size - (out->at + out->n);
-	size_t n = room < LOG_ZEROS_AHEAD ? room : LOG_ZEROS_AHEAD;
-
-	memset(out->p + out->n, 0, n);
-	out->n += n;
 }
 
 void

@@ -81,8 +81,6 @@ int log_load(struct raft_log *, const struct raft_log_config *, struct err *);
 /* Encodes the queue's records, oldest first, as long as they fit into the segment and into `most`
  * bytes. False: no memory, or not one fits. */
 bool log_out_make(struct raft_log *, size_t most);
-/* Zeros behind it that go with it where the file was never written before. */
-void log_out_zeros(struct raft_log *);
 bool log_out_is_where_zeros_are(const struct raft_log *);
 void log_out_written(struct raft_log *); /* all of it is durable */
 void log_out_free(struct raft_log *);

@@ -6,9 +6,11 @@
  *     http-load ack   WHERE WRITERS COUNT PREFIX              COUNT writes, each until it is taken
  *     http-load block WHERE CONNECTIONS PATH                  blocking queries, one each
  *     http-load sync  FILE SECONDS BYTES                      no HTTP: bare fdatasync, one by one
- *     http-load beside WHERE FILE SECONDS BYTES KEYS          put by one, sync, and floor, in turns
- *                                                             of SLICE
+ *     http-load beside WHERE FILE SECONDS BYTES KEYS          put by one, sync, append, and floor, in
+ *                                                             turns of SLICE
  *
+ * sync overwrites what was written before, which is the least a disk can be asked for. append: the
+ * same to the end of a file that grows by it, as most programs write a log; its size is written too.
  * floor: the least that a durable write over TCP can take here: the same request, to a process of one
  * thread that receives, writes as `sync` does, and sends an answer; nothing is read of what came.
  *
@@ -434,10 +436,11 @@ run(int64_t end)
 	}
 }
 
-/* One write after the other into a file whose blocks are there already. */
+/* One write after the other into a file whose blocks are there already, or that grows. */
 struct bare {
 	int fd;
 	off_t at;
+	bool grows;
 };
 
 static bool
@@ -445,12 +448,11 @@ bare_open(struct bare *b, const char *file)
 {
 	char *block = calloc(1, 1 << 20);
 
-	b->at = 0;
 	b->fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (b->fd < 0 || block == NULL || bytes == 0 || bytes > 1 << 20)
 		return false;
 	unlink(file); /* it lives until we end */
-	for (int i = 0; i < SYNC_FILE >> 20; i++)
+	for (int i = 0; !b->grows && i < SYNC_FILE >> 20; i++)
 		if (write(b->fd, block, 1 << 20) != 1 << 20)
 			return false;
 	free(block);
@@ -464,7 +466,9 @@ bare_write(struct bare *b)
 
 	if (pwrite(b->fd, block, bytes, b->at) != (ssize_t)bytes || fdatasync(b->fd) != 0)
 		return false;
-	b->at = (b->at + (off_t)bytes) % (SYNC_FILE - (1 << 20));
+	b->at += (off_t)bytes;
+	if (!b->grows)
+		b->at %= SYNC_FILE - (1 << 20);
 	return true;
 }
 
@@ -486,7 +490,7 @@ bare_run(struct bare *b, int64_t end)
 static int
 run_sync(const char *file, int64_t length)
 {
-	struct bare b;
+	struct bare b = { 0 };
 	int64_t begun;
 
 	if (!bare_open(&b, file))
@@ -536,40 +540,43 @@ floor_start(struct bare *b)
 	return child > 0;
 }
 
-/* Three lines: of the puts, of the bare ones, of the floor. Each contender's file is its own. */
+/* A line each, in this order. Each contender's file is its own. */
+enum turn { PUTS, SYNCS, APPENDS, FLOOR, TURNS };
+
 static int
 run_beside(const char *file, int64_t length)
 {
 	struct conn *all = conns;
-	int64_t *of[3], took[3] = { 0 }, spent = 0;
-	size_t n[3] = { 0 };
-	uint64_t count[3] = { 0 };
-	struct bare b, below;
+	int64_t *of[TURNS], took[TURNS] = { 0 }, spent = 0;
+	size_t n[TURNS] = { 0 };
+	uint64_t count[TURNS] = { 0 };
+	struct bare bare[TURNS] = { [APPENDS].grows = true };
 
-	for (int turn = 0; turn < 3; turn++)
-		if ((of[turn] = calloc(WAITS_MAX, sizeof *waits)) == NULL)
+	for (enum turn turn = PUTS; turn < TURNS; turn++)
+		if ((of[turn] = calloc(WAITS_MAX, sizeof *waits)) == NULL ||
+		    (turn != PUTS && !bare_open(&bare[turn], file)))
 			return 2;
-	if (!bare_open(&b, file) || !bare_open(&below, file) || !floor_start(&below))
+	if (!floor_start(&bare[FLOOR]))
 		return 2;
 	all[1].server = servers_n;
 	conns_n = 1;
-	for (int turn = 0; spent < length; turn = (turn + 1) % 3) {
+	for (enum turn turn = PUTS; spent < length; turn = (turn + 1) % TURNS) {
 		int64_t begun = clock_now();
 
 		waits = of[turn];
 		waits_n = n[turn];
 		answered = count[turn];
-		conns = all + (turn == 2);
-		if (turn != 1)
+		conns = all + (turn == FLOOR);
+		if (turn == PUTS || turn == FLOOR)
 			run(begun + SLICE);
-		else if (!bare_run(&b, begun + SLICE))
+		else if (!bare_run(&bare[turn], begun + SLICE))
 			return 2;
 		n[turn] = waits_n;
 		count[turn] = answered;
 		took[turn] += clock_now() - begun;
 		spent += clock_now() - begun;
 	}
-	for (int turn = 0; turn < 3; turn++) {
+	for (enum turn turn = PUTS; turn < TURNS; turn++) {
 		waits = of[turn];
 		waits_n = n[turn];
 		answered = count[turn];

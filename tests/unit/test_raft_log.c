@@ -544,9 +544,11 @@ a_batch_is_one_write_and_one_sync(void **unused)
 	struct crash_disk *d = crash_disk_new();
 	struct raft_log_config big = { .raft_id = RAFT_ID };
 	struct raft_log *log = raft_log_open(&d->calls, &big, NULL);
-	size_t before = d->op_count;
+	size_t before;
 
 	(void)unused;
+	fill(log, 1, 64); /* with the zeros ahead of it */
+	before = d->op_count;
 	fill(log, 1, 64);
 	assert_int_equal(d->op_count, before + 2);
 	assert_int_equal(d->op[before].kind, OP_WRITE);
@@ -555,29 +557,38 @@ a_batch_is_one_write_and_one_sync(void **unused)
 	crash_disk_free(d);
 }
 
-/* So that a sync has nothing to write but the records: of 200 writes one or two are to a place that
- * was never written, and bring the zeros behind it. */
+/* So that a sync has nothing to write but the records: of 200 batches one or two go to a place that
+ * was never written, and bring zeros for what comes behind. */
 static void
 most_writes_are_where_zeros_were_written(void **unused)
 {
 	struct crash_disk *d = crash_disk_new();
 	struct raft_log_config big = { .raft_id = RAFT_ID };
 	struct raft_log *log = raft_log_open(&d->calls, &big, NULL);
-	size_t before = d->op_count, wider = 0, count;
+	size_t wider = 0, writes = 0, count;
 	uint64_t end = 0;
 
 	(void)unused;
-	fill(log, 200, 1);
-	for (size_t i = before; i < d->op_count; i++) {
-		const struct crash_op *op = &d->op[i];
+	for (size_t i = d->op_count, batch = 0; batch < 200; batch++) {
+		bool wide = false;
 
-		if (op->kind != OP_WRITE || op->at + op->n <= end)
-			continue;
-		wider++;
-		end = op->at + op->n;
-		assert_int_equal(op->bytes[op->n - 1], 0);
+		fill(log, 1, 1);
+		for (; i < d->op_count; i++) {
+			const struct crash_op *op = &d->op[i];
+
+			if (op->kind != OP_WRITE)
+				continue;
+			writes++;
+			if (op->at + op->n <= end)
+				continue;
+			wide = true;
+			end = op->at + op->n;
+			assert_int_equal(op->bytes[op->n - 1], 0);
+		}
+		wider += wide;
 	}
 	assert_in_range(wider, 1, 2);
+	assert_in_range(writes, 202, 220);
 	raft_log_close(log);
 	log = raft_log_open(&d->calls, &big, NULL);
 	(void)raft_log_entries(log, &count);
