@@ -35,4 +35,13 @@ uuid_eq(const struct uuid *a, const struct uuid *b)
 	return uuid_cmp(a, b) == 0;
 }
 
+/* The nil UUID (RFC 4122 section 4.1.7): no id is known. */
+static inline bool
+uuid_zero(const struct uuid *id)
+{
+	static const struct uuid nil;
+
+	return uuid_eq(id, &nil);
+}
+
 #endif

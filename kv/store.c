@@ -87,7 +87,7 @@ store_new(const struct store_config *config, struct now now)
 	s->watches = watches_new();
 	watch_floor_raise(s->watches, index_next(&s->index, now.wall_ms));
 	s->self = store_member_add(s, &config->self, MEMBER_ALIVE)->owner;
-	if (!uuid_eq(&config->cluster, &(struct uuid){ { 0 } }))
+	if (!uuid_zero(&config->cluster))
 		s->cluster = store_member_add(s, &config->cluster, MEMBER_ALIVE)->owner;
 	s->catalog = catalog_new(s->watches, &s->index);
 	owner_epoch_begin(s->self, config->epoch);

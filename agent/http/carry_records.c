@@ -41,7 +41,7 @@ carry_records_take(
 {
 	struct store_needs unused; /* what is missing still comes by gossip */
 
-	if (!uuid_eq(cluster, &(struct uuid){ { 0 } }))
+	if (!uuid_zero(cluster))
 		store_cluster(store, now, cluster, true);
 	return store_range(store, now, records, &unused, NULL) == 0;
 }

@@ -46,14 +46,6 @@ pool_who_for(struct pool *p, const struct uuid *id)
 
 /* Clusters: their records are shown as long as anybody is known who speaks of them. */
 
-static bool
-uuid_is_zero(const struct uuid *id)
-{
-	static const struct uuid zero;
-
-	return uuid_eq(id, &zero);
-}
-
 static struct cluster *
 cluster_find(struct pool *p, const struct uuid *id)
 {
@@ -103,9 +95,9 @@ who_cluster(struct pool *p, struct who *who, const struct uuid *id)
 	if (uuid_eq(&old, id))
 		return;
 	who->cluster = *id;
-	if (!uuid_is_zero(id))
+	if (!uuid_zero(id))
 		cluster_hold(p, id);
-	if (!uuid_is_zero(&old))
+	if (!uuid_zero(&old))
 		cluster_release(p, &old);
 }
 

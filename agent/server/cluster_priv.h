@@ -168,12 +168,6 @@ struct cluster {
 	uint64_t dropped;          /* bad messages */
 };
 
-static inline bool
-uuid_zero(const struct uuid *id)
-{
-	return uuid_eq(id, &(struct uuid){ { 0 } });
-}
-
 /* cluster.c */
 struct cluster_note *cluster_note(struct cluster *, enum cluster_action_kind);
 void cluster_note_drop(struct cluster *, struct cluster_note *);

@@ -104,10 +104,14 @@ def second_cas(lines):
 
 
 def second_session(lines):
-    """A lock that somebody else holds is given."""
+    """A lock that somebody else holds is given. Between a get before and one behind the key had not
+    changed, so it was not: a lock that is given sets the key's index."""
     for ops in by_key(lines).values():
+        gets = [w for _, w in ops if w[4] == "get" and w[-1] != "none"]
         for place, words in ops:
-            if words[4] == "acquire" and words[-1] == "no":
+            if words[4] == "acquire" and words[-1] == "no" and (
+                    {w[7] for w in gets if int(w[3]) < int(words[2])} &
+                    {w[7] for w in gets if int(w[2]) > int(words[3])}):
                 return changed(lines, place, [*words[:-1], "yes"])
     raise AssertionError("no place for it")
 
