@@ -219,7 +219,11 @@ class Dockerd:
                  os.path.join(self.run, "pid"), "--bridge", self.BRIDGE, "--iptables=false",
                  "--ip6tables=false", "--ip-masq=false", "--live-restore=false"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-        wait_until("dockerd answers", self.answers, 60, 0.05)
+        try:
+            wait_until("dockerd answers", self.answers, 60, 0.05)
+        except BaseException:
+            self.stop()  # two bridges of one address would break what comes after
+            raise
         return self
 
     def answers(self):
