@@ -1,10 +1,10 @@
-/* kv/raft_disk_io.c -- actions in their order: to the log's thread, or held.
+/* kv/raft_disk_io.c -- actions in their order: to the log's worker, or held.
  *
  * What waits behind the installation of a snapshot must not overtake it: the log begins anew only
  * once the snapshot is durable, else a crash between the two would lose what the old log held.
- * Held too is what the thread has no room for, and all while a new log's files cannot be made.
+ * Held too is what the worker has no room for, and all while a new log's files cannot be made.
  *
- * The thread tells how far the log is durable at the time of its answer; the loop may have cut the
+ * The worker tells how far the log is durable at the time of its answer; the loop may have cut the
  * log since. `cut` keeps such news from vouching for entries that only have the same index.
  */
 #include <stdlib.h>
@@ -65,7 +65,7 @@ disk_retry_later(struct raft_disk *d)
 	evtimer_add(d->retry, &after);
 }
 
-/* ---- to the thread ---- */
+/* ---- to the worker ---- */
 
 static void
 disk_cut(struct raft_disk *d, uint64_t ticket, uint64_t from)
@@ -286,7 +286,7 @@ raft_disk_act(struct raft_disk *d, struct fsm *fsm, const struct raft_core_actio
 	}
 }
 
-/* ---- a turn's end, and the thread's answers ---- */
+/* ---- a turn's end, and the worker's answers ---- */
 
 static void
 disk_mark_add(struct raft_disk *d)

@@ -3,7 +3,7 @@
  * raft_disk_open() reads what is there; whoever owns the core starts it from that, then calls
  * raft_disk_start(). Each action of the core (kv/raft_core.h) that is the disk's goes to
  * raft_disk_act(), in its order, and raft_disk_turn() follows once all are in. Log and vote are
- * written by a thread (raft_log_worker_io.h), snapshots by tasks in pieces, so that the loop never
+ * written by a worker (raft_log_worker_io.h), snapshots by tasks in pieces, so that the loop never
  * waits for the disk. Without a folder all is in memory and durable at once.
  *
  * A full disk: said once, nothing that was acknowledged is lost, all goes on when there is room.

@@ -1,6 +1,6 @@
 /* kv/raft_disk_priv.h -- the inside of raft_disk*_io.c.
  *
- *     raft_disk_io.c          actions in their order: to the log's thread, or held
+ *     raft_disk_io.c          actions in their order: to the log's worker, or held
  *     raft_disk_open_io.c     what a start finds; a new log's files
  *     raft_recover_io.c       recovery by peers.json
  *     raft_disk_take_io.c     snapshots taken and stored

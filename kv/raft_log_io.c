@@ -22,7 +22,6 @@
 #include "base/rng.h"
 #include "kv/raft_log_priv.h"
 
-#define LOG_ZEROS_AHEAD (64u << 10)
 #define OUT_KEEP (1u << 20) /* memory for records on their way that is kept between flushes */
 
 void
@@ -333,21 +332,16 @@ log_write_at(struct raft_log *log, uint64_t at, const void *p, size_t n)
 }
 
 /* What a file system keeps of a place that was never written changes with the first write to it,
- * and each sync would have to write that too. So it has to once for LOG_ZEROS_AHEAD bytes. Without
+ * and each sync would have to write that too. So it has to once for as many bytes as these. Without
  * them it is as well. */
 static void
 log_zeros_ahead(struct raft_log *log)
 {
 	static _Alignas(LOG_BLOCK) char zeros[64u << 10];
-	uint64_t at = log->out.at + log->out.n, end = at + LOG_ZEROS_AHEAD;
-	int rc = 0;
+	uint64_t at = log->out.at + log->out.n;
 
-	if (end > log->size)
-		end = log->size;
-	for (; at < end && rc == 0; at += sizeof zeros)
-		rc = log_write_at(log, at, zeros, sizeof zeros);
-	if (rc == 0)
-		log->zeroed = end;
+	if (at < log->size && log_write_at(log, at, zeros, sizeof zeros) == 0)
+		log->zeroed = at + sizeof zeros < log->size ? at + sizeof zeros : log->size;
 }
 
 static int
@@ -388,16 +382,15 @@ int
 raft_log_flush(struct raft_log *log, struct err *err)
 {
 	char name[LOG_NAME_LEN + 1];
-	int rc = 0;
 
-	while (log->op_count > 0 && rc == 0) {
+	while (log->op_count > 0) {
 		size_t need = segment_record_size(log->ops[0].n);
+		int rc = 0;
 
-		if (log->handle < 0 || need > log->size - log->end) {
+		if (log->handle < 0 || need > log->size - log->end)
 			rc = log_segment_begin(log, need, err);
-			if (rc < 0)
-				break;
-		}
+		if (rc < 0)
+			return rc;
 		if (!log_out_make(log, SIZE_MAX))
 			return err_set(err, ERR_MEMORY, "kv: no memory to write the log");
 		rc = log_write(log);
@@ -408,7 +401,7 @@ raft_log_flush(struct raft_log *log, struct err *err)
 		log_out_written(log);
 		queue_drop(log, log->out.ops);
 	}
-	return rc;
+	return 0;
 }
 
 bool

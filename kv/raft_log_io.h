@@ -6,8 +6,8 @@
  * first, once a snapshot covers them.
  *
  * Appending only queues; raft_log_flush() writes the queue with one write and one sync (more
- * only where a segment ends), in whole blocks of 4 KiB. After a failure, a full disk say, the queue is kept, what was
- * acknowledged stays, and the next flush tries again. One thread at a time.
+ * only where a segment ends), in whole blocks of 4 KiB. After a failure, a full disk say, the queue
+ * is kept, what was acknowledged stays, and the next flush tries again. One thread at a time.
  */
 #ifndef KV_RAFT_LOG_IO_H
 #define KV_RAFT_LOG_IO_H
@@ -67,11 +67,11 @@ bool raft_log_waiting(const struct raft_log *);
 /* 0: the whole queue is durable. ERR_IO: not all of it is; nothing is lost; call again. */
 int raft_log_flush(struct raft_log *, struct err *);
 
-/* The whole queue, up to RAFT_LOG_DIRECT_MAX bytes, as one write that somebody else makes: `handle` is one of FILES_DIRECT, place,
- * length and memory are multiples of 4 KiB, and nothing about the file but these bytes has to change
- * for them to last. Nothing else may be asked of the log until it is told how that ended; borrowed
- * until then. What did not become durable stays in the queue, for raft_log_flush().
- * False: it cannot be done so, or nothing waits. */
+/* The whole queue, up to RAFT_LOG_DIRECT_MAX bytes, as one write that somebody else makes: `handle`
+ * is one of FILES_DIRECT, place, length and memory are multiples of 4 KiB, and nothing about the
+ * file but these bytes has to change for them to last. Nothing else may be asked of the log until
+ * it is told how that ended; borrowed until then. What did not become durable stays in the queue,
+ * for raft_log_flush(). False: it cannot be done so, or nothing waits. */
 struct raft_log_direct {
 	int handle;
 	uint64_t at;

@@ -1,9 +1,10 @@
-/* kv/raft_log_worker_io.h -- the Raft log on a thread of its own.
+/* kv/raft_log_worker_io.h -- the Raft log, for which the event loop does not wait.
  *
- * The event loop queues (copying the bytes) and goes on; the thread takes all that waits, writes
- * the newest vote, then the log with one sync, then drops old segments, and tells the loop
- * through an eventfd. While one batch is on its way to the disk the next one gathers, so many
- * writers share a sync without any of them waiting for a timer.
+ * The loop queues (copying the bytes) and goes on. A batch of nothing but records the kernel writes
+ * by itself (kv/direct_io.h). What it refuses, and all else, a thread does: the newest vote, then
+ * the log with one sync, then old segments go. An eventfd tells the loop. While one batch is on its
+ * way to the disk the next one gathers, so many writers share a sync without any of them waiting
+ * for a timer.
  *
  * All calls below are the loop's thread's. Tickets number what was queued, 1, 2, 3 …; done up to
  * a ticket means everything up to it is durable. When the disk fails the thread says so once,
@@ -19,7 +20,7 @@
 #include "kv/raft_log_io.h"
 #include "kv/raft_vote_io.h"
 
-#define RAFT_LOG_WORKER_WAITING (64u << 20) /* bytes that may wait for the thread */
+#define RAFT_LOG_WORKER_WAITING (64u << 20) /* bytes that may wait for the disk */
 
 struct event_base;
 struct raft_log_worker;
@@ -31,8 +32,8 @@ struct raft_log_done {
 	const char *text; /* of the code; borrowed during the call */
 };
 
-/* `done` runs in the loop. Log and vote (may be NULL: no vote is ever queued) are the thread's
- * until raft_log_worker_stop(), which writes what waits, once, and joins it. */
+/* `done` runs in the loop. Log and vote (may be NULL: no vote is ever queued) are the worker's
+ * until raft_log_worker_stop(), which writes what waits, once, and ends it. */
 struct raft_log_worker *raft_log_worker_start(struct event_base *, struct raft_log *,
     struct raft_vote_file *, void (*done)(void *arg, const struct raft_log_done *), void *arg,
     struct err *);
@@ -47,7 +48,7 @@ uint64_t raft_log_worker_reset(
 uint64_t raft_log_worker_vote(struct raft_log_worker *, const struct raft_vote *);
 uint64_t raft_log_worker_drop_prefix(struct raft_log_worker *, uint64_t up_to);
 
-/* Wakes the thread for all that was queued since; call it once at the end of a turn. */
+/* All that was queued since goes to the disk next; call it once at the end of a turn. */
 void raft_log_worker_submit(struct raft_log_worker *);
 
 #endif

@@ -182,6 +182,10 @@ step_snapshot(struct run *r, bool ahead)
 static void
 run_make(struct run *r, uint64_t seed, unsigned steps)
 {
+	/* one block; several, with zeros ahead; one that ends within a block */
+	static const uint32_t sizes[] = { SEGMENT, 4 * SEGMENT, SEGMENT + 2056 };
+	struct raft_log_config some = { .raft_id = RAFT_ID, .segment_size = sizes[seed % 3] };
+
 	memset(r, 0, sizeof *r);
 	rng_init(&r->rng, seed);
 	r->disk = crash_disk_new();
@@ -191,7 +195,7 @@ run_make(struct run *r, uint64_t seed, unsigned steps)
 	assert_int_equal(raft_vote_create(&r->disk->calls, &r->vote,
 			     &(struct raft_vote){ .raft_id = RAFT_ID }, NULL),
 	    0);
-	r->log = raft_log_open(&r->disk->calls, &config, NULL);
+	r->log = raft_log_open(&r->disk->calls, &some, NULL);
 	assert_non_null(r->log);
 	mark(r);
 	for (unsigned i = 0; i < steps; i++) {
