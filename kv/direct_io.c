@@ -2,34 +2,35 @@
 #include "kv/direct_io.h"
 
 #include <errno.h>
-#include <libaio.h>
+#include <liburing.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
 #include "base/mem.h"
 
 struct direct_io {
-	io_context_t context;
-	int ring;
-	struct iocb cb;
+	struct io_uring uring;
 	enum { NOTHING, ON_ITS_WAY, ENDED } state;
 	size_t n; /* bytes of it */
 	int rc;   /* once it has ended */
+	int broken;
 };
 
 struct direct_io *
 direct_io_new(int ring)
 {
 	struct direct_io *d = mem_new(struct direct_io);
-	int rc = io_setup(1, &d->context);
+	int rc = io_uring_queue_init(1, &d->uring, 0);
 
-	if (rc < 0) {
-		free(d);
-		errno = -rc;
-		return NULL;
+	if (rc == 0) {
+		rc = io_uring_register_eventfd(&d->uring, ring);
+		if (rc == 0)
+			return d;
+		io_uring_queue_exit(&d->uring);
 	}
-	d->ring = ring;
-	return d;
+	free(d);
+	errno = -rc;
+	return NULL;
 }
 
 void
@@ -37,7 +38,7 @@ direct_io_free(struct direct_io *d)
 {
 	if (d == NULL)
 		return;
-	io_destroy(d->context);
+	io_uring_queue_exit(&d->uring);
 	free(d);
 }
 
@@ -45,21 +46,22 @@ direct_io_free(struct direct_io *d)
 static bool
 reap(struct direct_io *d, bool wait)
 {
-	struct timespec none = { 0 };
-	struct io_event e;
-	int n;
+	struct io_uring_cqe *cqe;
+	int rc;
 
 	do
-		n = io_getevents(d->context, wait, 1, &e, wait ? NULL : &none);
-	while (n == -EINTR);
-	if (n == 0)
+		rc = wait ? io_uring_wait_cqe(&d->uring, &cqe) : io_uring_peek_cqe(&d->uring, &cqe);
+	while (rc == -EINTR);
+	if (rc == -EAGAIN)
 		return false;
-	if (n < 0)
-		d->rc = n;
-	else if (e.res == d->n)
-		d->rc = 0;
-	else
-		d->rc = (long)e.res < 0 ? (int)e.res : -EIO; /* or a part of it only */
+	if (rc == 0) {
+		if (cqe->res >= 0 && (size_t)cqe->res != d->n)
+			rc = -EIO; /* a part of it only */
+		else if (cqe->res < 0)
+			rc = cqe->res;
+		io_uring_cqe_seen(&d->uring, cqe);
+	}
+	d->rc = rc;
 	d->state = ENDED;
 	return true;
 }
@@ -67,15 +69,17 @@ reap(struct direct_io *d, bool wait)
 int
 direct_io_start(struct direct_io *d, int fd, uint64_t at, const void *p, size_t n)
 {
-	struct iocb *cb = &d->cb;
+	struct io_uring_sqe *sqe;
 	int rc;
 
-	io_prep_pwrite(cb, fd, (void *)(uintptr_t)p, n, (long long)at);
-	io_set_eventfd(cb, d->ring);
-	cb->aio_rw_flags = RWF_DSYNC | RWF_NOWAIT;
-	rc = io_submit(d->context, 1, &cb);
+	if (d->broken != 0)
+		return d->broken;
+	sqe = io_uring_get_sqe(&d->uring); /* of one; the one before has ended */
+	io_uring_prep_write(sqe, fd, p, (unsigned)n, at);
+	sqe->rw_flags = RWF_DSYNC;
+	rc = io_uring_submit(&d->uring);
 	if (rc < 0)
-		return rc;
+		return d->broken = rc; /* what was not taken would go with the next one */
 	d->n = n;
 	d->state = ON_ITS_WAY;
 	if (!reap(d, false) || d->rc == 0)

@@ -2,7 +2,7 @@
  *
  * The loop fills `waiting`; when nobody carries a batch it becomes the current one. If that is no
  * more than records for a place where zeros are, the kernel carries it, and the loop has the log
- * until it rings. Else, and when the kernel refuses, the thread does and has the log. `carrier`
+ * until it rings. Else, and where the kernel fails, the thread does and has the log. `carrier`
  * changes under the lock only, and whoever it names alone looks at log and current batch.
  *
  * A vote goes before the log of its batch: terms and votes only move forward, so having the newer
@@ -31,9 +31,7 @@
 
 #define RETRY (200 * NSEC_MS) /* after the disk failed */
 
-/* So often in a row the kernel may refuse; then so many batches go to the thread unasked. */
-#define REFUSED_MAX 8
-#define REFUSED_PAUSE 256
+#define PAUSE 256 /* batches that go to the thread after the kernel failed at one */
 
 struct op {
 	enum segment_kind kind;
@@ -47,7 +45,7 @@ struct batch {
 	bool has_vote;
 	struct raft_vote vote;
 	uint64_t drop;   /* 0: nothing to drop */
-	uint64_t ticket; /* newest in it */
+	uint64_t ticket; /* newest in it; 0: it is empty */
 };
 
 struct raft_log_worker {
@@ -57,7 +55,6 @@ struct raft_log_worker {
 	struct event *event;
 	int ring;                 /* eventfd */
 	struct direct_io *direct; /* the loop's; NULL: there is none here */
-	unsigned refused;         /* the loop's: in a row */
 	pthread_t thread;
 
 	/* The carrier's; NOBODY: the loop's. */
@@ -82,7 +79,7 @@ batch_clear(struct batch *b)
 {
 	b->count = 0;
 	b->has_vote = false;
-	b->drop = 0;
+	b->drop = b->ticket = 0;
 	if (b->bytes.room > 1u << 20)
 		buf_done(&b->bytes);
 	buf_clear(&b->bytes);
@@ -235,7 +232,7 @@ more(struct raft_log_worker *w)
 	pthread_mutex_lock(&w->lock);
 	while (w->carrier != THREAD && !w->stop)
 		pthread_cond_wait(&w->wake, &w->lock);
-	if (w->carrier != THREAD && w->waiting.ticket > w->finished) {
+	if (w->carrier != THREAD && w->waiting.ticket > 0) {
 		take(w);
 		w->carrier = THREAD;
 	}
@@ -265,15 +262,13 @@ thread_give(struct raft_log_worker *w)
 	pthread_cond_signal(&w->wake); /* behind the lock: the thread would wake to wait for it */
 }
 
-/* The kernel had rather not. That it would have to wait is nothing unusual. */
+/* The kernel did not get it done: the thread has to, and says why not if it cannot either. */
 static void
-refused(struct raft_log_worker *w, int rc)
+kernel_failed(struct raft_log_worker *w)
 {
-	if (rc == -EAGAIN && ++w->refused < REFUSED_MAX)
-		return;
-	w->refused = 0;
+	raft_log_direct_end(w->log, false);
 	pthread_mutex_lock(&w->lock);
-	w->pause = REFUSED_PAUSE;
+	w->pause = PAUSE;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -283,17 +278,14 @@ kernel_give(struct raft_log_worker *w)
 {
 	const struct batch *b = &w->current;
 	struct raft_log_direct out;
-	int rc;
 
 	if (w->direct == NULL || b->has_vote || b->drop > 0 || b->bytes.n > RAFT_LOG_DIRECT_MAX ||
 	    batch_queue(w, NULL) < 0 || !raft_log_direct_begin(w->log, &out))
 		return false;
-	rc = direct_io_start(w->direct, out.handle, out.at, out.p, out.n);
-	if (rc < 0) {
-		raft_log_direct_end(w->log, false);
-		refused(w, rc);
-	}
-	return rc == 0;
+	if (direct_io_start(w->direct, out.handle, out.at, out.p, out.n) == 0)
+		return true;
+	kernel_failed(w);
+	return false;
 }
 
 /* Somebody is to carry out what waits; nobody is busy with the one before. */
@@ -316,13 +308,12 @@ carry_on(struct raft_log_worker *w)
 static void
 kernel_ended(struct raft_log_worker *w, int rc)
 {
-	raft_log_direct_end(w->log, rc == 0);
 	if (rc < 0) {
-		refused(w, rc);
+		kernel_failed(w);
 		thread_give(w);
 		return;
 	}
-	w->refused = 0;
+	raft_log_direct_end(w->log, true);
 	pthread_mutex_lock(&w->lock);
 	result_put(w, 0, NULL);
 	w->carrier = NOBODY;
@@ -564,8 +555,8 @@ raft_log_worker_submit(struct raft_log_worker *w)
 	bool go;
 
 	pthread_mutex_lock(&w->lock);
-	w->submitted = true;
-	go = w->carrier == NOBODY;
+	w->submitted = w->waiting.ticket > 0;
+	go = w->submitted && w->carrier == NOBODY;
 	pthread_mutex_unlock(&w->lock);
 	if (go)
 		carry_on(w);

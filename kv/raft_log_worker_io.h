@@ -1,7 +1,7 @@
 /* kv/raft_log_worker_io.h -- the Raft log, for which the event loop does not wait.
  *
  * The loop queues (copying the bytes) and goes on. A batch of nothing but records the kernel writes
- * by itself (kv/direct_io.h). What it refuses, and all else, a thread does: the newest vote, then
+ * by itself (kv/direct_io.h). Where it cannot, and all else, a thread does: the newest vote, then
  * the log with one sync, then old segments go. An eventfd tells the loop. While one batch is on its
  * way to the disk the next one gathers, so many writers share a sync without any of them waiting
  * for a timer.

@@ -109,6 +109,60 @@ def test_a_rolling_restart_fails_no_stale_read(three):
 
 
 @pytest.fixture
+def frozen_disk(tmp_path):
+    """A file system of its own, and a function that freezes it or not, as who takes a snapshot of it
+    does: who writes to it waits, and cannot be ended."""
+    image, path = str(tmp_path / "image"), str(tmp_path / "disk")
+    os.mkdir(path)
+    with open(image, "wb") as f:
+        f.truncate(128 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, path], check=True)
+    frozen = []
+
+    def freeze(on):
+        if on != bool(frozen):
+            subprocess.run(["fsfreeze", "-f" if on else "-u", path], check=True)
+            frozen[:] = [True] if on else []
+    try:
+        yield path, freeze
+    finally:
+        freeze(False)
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_a_frozen_disk_holds_up_writes_and_nothing_else(tmp_path, frozen_disk):
+    path, freeze = frozen_disk
+    a = PoolAgent(str(tmp_path), "n1", loopback(1), "-server", "-bootstrap", bind=True)
+    a.data = os.path.join(path, "data")
+    a.start()
+    try:
+        wait_until("writes are taken", lambda: writable(a))
+        for n in range(20):  # also as the kernel writes by itself, see kv/direct_io.h
+            put(a, f"before/{n}", "x")
+        freeze(True)
+        told = []
+        writers = [threading.Thread(target=lambda n=n: told.append(a.put(f"/v1/kv/frozen/{n}", "x")))
+                   for n in range(3)]
+        for w in writers:
+            w.start()
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            assert a.get("/v1/kv/before/3?raw&stale").text == "x"
+            assert a.get("/v1/agent/self").status == 200
+            assert a.dns("n1.node.consul")
+        assert not told
+        freeze(False)
+        for w in writers:
+            w.join(20 * PATIENCE)
+        assert [r.text.strip() for r in told] == ["true"] * 3
+        put(a, "after", "x")
+    finally:
+        freeze(False)
+        assert a.stop() == 0
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     path = os.path.join(str(tmp_path), "disk")
     os.mkdir(path)

@@ -1,12 +1,13 @@
 /* The log's thread: order, acknowledgements, a disk that fails for a while, a clean stop. */
 #include <errno.h>
 #include <inttypes.h>
-#include <libaio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <event2/event.h>
 
@@ -19,23 +20,6 @@
 #define SEGMENT 65536
 
 static struct fault_disk disk;
-static int broken_writes; /* so many of the kernel's next ones are said to have failed */
-
-/* No disk here can be made to fail a write that has begun: -Wl,--wrap. */
-int __real_io_getevents(io_context_t, long, long, struct io_event *, struct timespec *);
-int __wrap_io_getevents(io_context_t, long, long, struct io_event *, struct timespec *);
-
-int
-__wrap_io_getevents(io_context_t c, long least, long most, struct io_event *e, struct timespec *t)
-{
-	int n = __real_io_getevents(c, least, most, e, t);
-
-	if (n == 1 && (long)e->res > 0 && broken_writes > 0) {
-		e->res = (unsigned long)-EIO;
-		broken_writes--;
-	}
-	return n;
-}
 
 struct bench {
 	char path[64];
@@ -174,29 +158,17 @@ what_was_queued_is_there_in_order(void **unused)
 	tear_down(&b);
 }
 
-/* Whether this file system writes directly without waiting; some do not, and a thread does it all. */
+/* Whether the kernel writes by itself here; it may be too old, or not allowed to. */
 static bool
-direct_here(struct bench *b)
+direct_here(void)
 {
-	static const char zeros[SEGMENT];
 	char *block = aligned_alloc(4096, 4096);
 	int ring = eventfd(0, 0), h = disk.real->open(disk.real, "probe", FILES_NEW), to, rc;
 	struct direct_io *d = direct_io_new(ring);
 
-	(void)b;
 	memset(block, 'x', 4096);
-	assert_int_equal(disk.real->write(disk.real, h, 0, zeros, sizeof zeros), 0);
 	to = disk.real->open(disk.real, "probe", FILES_DIRECT);
-	if (to >= 0) { /* leaves no page in the cache, and the file's time as it is now */
-		assert_int_equal(disk.real->write(disk.real, to, 0, block, 4096), 0);
-		assert_int_equal(disk.real->write(disk.real, to, 4096, block, 4096), 0);
-	}
-	assert_int_equal(disk.real->sync(disk.real, h), 0);
 	rc = to < 0 || d == NULL ? -ENOSYS : direct_io_start(d, to, 0, block, 4096);
-	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
-		assert_int_equal(disk.real->write(disk.real, to, 0, block, 4096), 0);
-		rc = direct_io_start(d, to, 0, block, 4096);
-	}
 	if (rc == 0)
 		assert_true(direct_io_ended(d, true, &rc));
 	direct_io_free(d);
@@ -217,7 +189,7 @@ syncs_of(struct bench *b, uint64_t from, uint64_t to, bool cached)
 	int before = disk.syncs;
 
 	for (uint64_t i = from; i <= to; i++) {
-		if (cached) { /* the kernel does not wait for a page to leave the cache */
+		if (cached) { /* the kernel has to wait for a page to leave the cache */
 			char name[] = "log-0000000000000001", byte;
 			int h = disk.real->open(disk.real, name, FILES_THERE);
 
@@ -242,13 +214,14 @@ where_zeros_are_the_kernel_writes(void **unused)
 
 	(void)unused;
 	set_up_with(&b, true);
-	direct = direct_here(&b);
+	direct = direct_here();
 	syncs = syncs_of(&b, 1, 200, false);
-	assert_true(syncs >= 1);
 	if (direct)
-		assert_in_range(syncs, 1, 150); /* the first, and where the file's time changes */
+		assert_int_equal(syncs, 1); /* the first, with zeros ahead of the others */
+	syncs_of(&b, 201, 210, true);
+	raft_log_worker_submit(b.worker); /* nothing waits */
 	/* what is on its way, what waits behind it, what only the thread does, in their order */
-	for (uint64_t i = 201; i <= 260; i++) {
+	for (uint64_t i = 211; i <= 260; i++) {
 		ticket = append(&b, i);
 		raft_log_worker_submit(b.worker);
 	}
@@ -272,48 +245,48 @@ where_zeros_are_the_kernel_writes(void **unused)
 	tear_down(&b);
 }
 
+/* What the kernel is refused: a file past RLIMIT_FSIZE. Only while it begins. */
 static void
-what_the_kernel_refuses_the_thread_writes(void **unused)
+file_limit(rlim_t bytes)
 {
-	struct bench b;
+	struct rlimit limit;
 
-	(void)unused;
-	set_up_with(&b, true);
-	(void)direct_here(&b);
-	syncs_of(&b, 1, 20, false);
-	assert_int_equal(syncs_of(&b, 21, 120, true), 100);
-	assert_int_equal(syncs_of(&b, 121, 200, false), 80); /* it is not asked for a while */
-	if (direct_here(&b))
-		assert_in_range(syncs_of(&b, 201, 700, false), 0, 450);
-	else
-		syncs_of(&b, 201, 700, false);
-	assert_int_equal(raft_log_worker_stop(b.worker, NULL), 0);
-	assert_log(&b, 700);
-	tear_down(&b);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 static void
 what_the_kernel_fails_at_the_thread_writes(void **unused)
 {
 	struct bench b;
-	int failed = 0, syncs = 0;
+	uint64_t ticket;
+	int before;
+	bool direct;
 
 	(void)unused;
+	signal(SIGXFSZ, SIG_IGN);
 	set_up_with(&b, true);
+	direct = direct_here();
 	syncs_of(&b, 1, 20, false);
-	if (direct_here(&b))
-		for (uint64_t i = 21; i <= 620; i++) { /* each failure has a pause behind it */
-			broken_writes = 1;
-			syncs += syncs_of(&b, i, i, false);
-			failed += 1 - broken_writes;
-		}
-	broken_writes = 0;
-	if (syncs > 0) {
-		assert_in_range(failed, 2, 4);
-		assert_int_equal(syncs, 600);
-	}
+	before = disk.syncs;
+	ticket = append(&b, 21);
+	if (direct)
+		file_limit(512);
+	raft_log_worker_submit(b.worker);
+	file_limit(RLIM_INFINITY);
+	wait_for(&b, ticket);
+	assert_int_equal(b.said, 0);
+	if (direct)
+		assert_int_equal(disk.syncs, before + 1);
+	syncs_of(&b, 22, 270, false); /* for a while it is not asked */
+	if (direct)
+		assert_int_equal(disk.syncs, before + 250);
+	before = syncs_of(&b, 271, 470, false);
+	if (direct)
+		assert_in_range(before, 0, 20);
 	assert_int_equal(raft_log_worker_stop(b.worker, NULL), 0);
-	assert_log(&b, syncs > 0 ? 620 : 20);
+	assert_log(&b, 470);
 	tear_down(&b);
 }
 
@@ -391,7 +364,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_queued_is_there_in_order),
 		cmocka_unit_test(where_zeros_are_the_kernel_writes),
-		cmocka_unit_test(what_the_kernel_refuses_the_thread_writes),
 		cmocka_unit_test(what_the_kernel_fails_at_the_thread_writes),
 		cmocka_unit_test(what_waits_together_shares_a_sync),
 		cmocka_unit_test(a_full_disk_is_said_once_and_outlived),
