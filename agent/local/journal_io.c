@@ -1,62 +1,36 @@
-/* agent/local/journal_io.c -- the journal: entries in memory, frames in a file.
+/* agent/local/journal_io.c -- the journal's file: "muster journal 1\n", then frames.
  *
- * Parts: entries (a tree by kind and key), frames (their bytes), reading a file back, writing
- * (append, sync, writing anew), the public calls.
+ * Parts: writing (append, sync, writing anew), reading a file back, the public calls.
  *
- *     file    "muster journal 1\n", then frames
- *     frame   be16 mark, be32 length of the payload, be64 XXH3 of the payload, payload
- *     payload operations in a row: u8 operation, be16 kind, varint length, key;
- *             a put goes on with varint length, value
- *
- * A frame is the unit that is there or not: a batch is one frame. Invariants: `size` is where the
- * next frame goes, whatever lies behind it is not ours; `live` is what the entries would take in
- * a new file. A frame that fails its checksum with no sound frame behind it was being written
- * when the machine stopped (only the last JOURNAL_SYNC_MS can be), and is cut. A sound frame
- * behind it means damage: nothing from there on is believed, since a lost delete or put in
- * between would make a state that never was.
+ * Invariant: `size` is where the next frame goes, whatever lies behind it is not ours. A frame that
+ * fails its checksum with no sound frame behind it was being written when the machine stopped (only
+ * the last JOURNAL_SYNC_MS can be), and is cut. A sound frame behind it means damage: nothing from
+ * there on is believed, since a lost delete or put in between would make a state that never was.
  */
 #include "agent/local/journal_io.h"
 
-#include <bsd/sys/tree.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
-#include "base/buf.h"
-#include "base/cursor.h"
+#include "agent/local/journal_frames.h"
 #include "base/flush_io.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #define JOURNAL_HEAD "muster journal 1\n"
 #define JOURNAL_HEAD_ANY "muster journal " /* of any version */
-#define JOURNAL_MARK 0x9d4a
-#define FRAME_HEAD 14
-#define FRAME_MAX (16 * 1024 * 1024)
 #define JOURNAL_FILE_MAX (1024 * 1024 * 1024)
 #define JOURNAL_STALE_MIN (64 * 1024) /* smaller files are not worth writing anew */
 #define JOURNAL_ASIDE_MAX 9           /* damaged copies kept; then the last is overwritten */
 
-enum journal_op { JOURNAL_PUT = 1, JOURNAL_DELETE = 2 };
-
-struct entry {
-	RB_ENTRY(entry) link;
-	uint16_t kind;
-	size_t key_len, value_len;
-	char bytes[]; /* key, then value */
-};
-
-RB_HEAD(entry_tree, entry);
-
 struct journal {
 	char *path;
 	int fd;
-	struct entry_tree entries;
-	size_t live, size;
+	struct journal_entries entries;
+	size_t size;
 	struct buf batch; /* the frame being collected; its head is filled in at commit */
 	bool collecting;
 	struct event *timer; /* NULL: sync at once */
@@ -65,180 +39,6 @@ struct journal {
 	bool stale;          /* what is being synced was written anew meanwhile */
 	size_t anew_after;   /* do not try to write anew below this size */
 };
-
-/* ---- entries ---- */
-
-static struct str
-entry_key(const struct entry *e)
-{
-	return str_mem(e->bytes, e->key_len);
-}
-
-static struct str
-entry_value(const struct entry *e)
-{
-	return str_mem(e->bytes + e->key_len, e->value_len);
-}
-
-static int
-entry_cmp(const struct entry *a, const struct entry *b)
-{
-	if (a->kind != b->kind)
-		return a->kind < b->kind ? -1 : 1;
-	return str_cmp(entry_key(a), entry_key(b));
-}
-
-RB_GENERATE_INTERNAL(entry_tree, entry, link, entry_cmp, static __attribute__((unused)))
-
-static struct entry *
-entry_new(uint16_t kind, struct str key, struct str value)
-{
-	struct entry *e = mem_alloc(sizeof *e + key.n + value.n);
-
-	*e = (struct entry){ .kind = kind, .key_len = key.n, .value_len = value.n };
-	if (key.n > 0)
-		memcpy(e->bytes, key.p, key.n);
-	if (value.n > 0)
-		memcpy(e->bytes + key.n, value.p, value.n);
-	return e;
-}
-
-static struct entry *
-entry_find(const struct journal *j, uint16_t kind, struct str key)
-{
-	struct entry *e = RB_ROOT(&j->entries);
-
-	while (e != NULL) {
-		int c = kind != e->kind ? (kind < e->kind ? -1 : 1) : str_cmp(key, entry_key(e));
-
-		if (c == 0)
-			break;
-		e = c < 0 ? RB_LEFT(e, link) : RB_RIGHT(e, link);
-	}
-	return e;
-}
-
-static size_t
-entry_size(const struct entry *e) /* bytes of a frame that holds only this */
-{
-	return FRAME_HEAD + 3 + varint_len(e->key_len) + e->key_len + varint_len(e->value_len) +
-	       e->value_len;
-}
-
-static void
-entry_remove(struct journal *j, struct entry *e)
-{
-	RB_REMOVE(entry_tree, &j->entries, e);
-	j->live -= entry_size(e);
-	free(e);
-}
-
-static void
-entry_set(struct journal *j, uint16_t kind, struct str key, struct str value)
-{
-	struct entry *old = entry_find(j, kind, key), *e = entry_new(kind, key, value);
-
-	if (old != NULL)
-		entry_remove(j, old);
-	RB_INSERT(entry_tree, &j->entries, e);
-	j->live += entry_size(e);
-}
-
-static void
-entries_clear(struct journal *j)
-{
-	struct entry *e;
-
-	while ((e = RB_MIN(entry_tree, &j->entries)) != NULL)
-		entry_remove(j, e);
-}
-
-/* ---- frames ---- */
-
-static void
-frame_begin(struct buf *b)
-{
-	buf_clear(b);
-	buf_reserve(b, FRAME_HEAD);
-	buf_commit(b, FRAME_HEAD);
-}
-
-static void
-frame_end(struct buf *b)
-{
-	struct writer w = wr_of(b->p, FRAME_HEAD);
-	struct str payload = str_skip(buf_str(b), FRAME_HEAD);
-
-	wr_be16(&w, JOURNAL_MARK);
-	wr_be32(&w, (uint32_t)payload.n);
-	wr_be64(&w, XXH3_64bits(payload.p, payload.n));
-}
-
-static void
-frame_op(struct buf *b, enum journal_op op, uint16_t kind, struct str key, struct str value)
-{
-	size_t room = 3 + 10 + key.n + 10 + value.n;
-	char *p = buf_reserve(b, room);
-	struct writer w = wr_of(p, room);
-
-	if (p == NULL)
-		return;
-	wr_u8(&w, (uint8_t)op);
-	wr_be16(&w, kind);
-	wr_varint(&w, key.n);
-	wr_bytes(&w, key);
-	if (op == JOURNAL_PUT) {
-		wr_varint(&w, value.n);
-		wr_bytes(&w, value);
-	}
-	buf_commit(b, w.pos);
-}
-
-/* The payload of the frame that begins at r; r moves behind it. False: no sound frame. */
-static bool
-frame_read(struct reader *r, struct str *payload)
-{
-	uint16_t mark = rd_be16(r);
-	uint32_t n = rd_be32(r);
-	uint64_t hash = rd_be64(r);
-	struct str s;
-
-	if (mark != JOURNAL_MARK || n > FRAME_MAX)
-		rd_fail(r);
-	s = rd_str(r, n);
-	if (!rd_ok(r) || XXH3_64bits(s.p, s.n) != hash)
-		return false;
-	*payload = s;
-	return true;
-}
-
-/* Carries a payload out on the entries; `try` only looks whether it is well formed. */
-static bool
-frame_apply(struct journal *j, struct str payload, bool try)
-{
-	struct reader r = rd_of(payload);
-
-	while (rd_left(&r) > 0) {
-		uint8_t op = rd_u8(&r);
-		uint16_t kind = rd_be16(&r);
-		struct str key = rd_str(&r, rd_varint(&r)), value = STR_NONE;
-		struct entry *e;
-
-		if (op == JOURNAL_PUT)
-			value = rd_str(&r, rd_varint(&r));
-		else if (op != JOURNAL_DELETE)
-			rd_fail(&r);
-		if (!rd_ok(&r))
-			return false;
-		if (try)
-			continue;
-		if (op == JOURNAL_PUT)
-			entry_set(j, kind, key, value);
-		else if ((e = entry_find(j, kind, key)) != NULL)
-			entry_remove(j, e);
-	}
-	return rd_ok(&r);
-}
 
 /* ---- writing ---- */
 
@@ -282,17 +82,18 @@ journal_write_entries(struct journal *j, int fd)
 {
 	struct buf out;
 	struct buf frame;
-	struct entry *e;
+	const struct journal_entry *e = NULL;
 	size_t at = 0;
 	bool ok = true;
 
-	buf_init(&out, FRAME_MAX * 2);
-	buf_init(&frame, FRAME_MAX + FRAME_HEAD);
+	buf_init(&out, JOURNAL_FRAME_MAX * 2);
+	buf_init(&frame, JOURNAL_FRAME_MAX + JOURNAL_FRAME_HEAD);
 	buf_add(&out, STR(JOURNAL_HEAD));
-	RB_FOREACH (e, entry_tree, &j->entries) {
-		frame_begin(&frame);
-		frame_op(&frame, JOURNAL_PUT, e->kind, entry_key(e), entry_value(e));
-		frame_end(&frame);
+	while ((e = journal_entry_next(&j->entries, e)) != NULL) {
+		journal_frame_begin(&frame);
+		journal_frame_op(
+		    &frame, JOURNAL_PUT, e->kind, journal_entry_key(e), journal_entry_value(e));
+		journal_frame_end(&frame);
 		buf_add(&out, buf_str(&frame));
 		if (out.n < 1024 * 1024)
 			continue;
@@ -370,7 +171,7 @@ journal_tidy(struct journal *j)
 {
 	struct err err = { 0 };
 
-	if (j->size < JOURNAL_STALE_MIN || j->size < j->anew_after || j->size / 2 < j->live)
+	if (j->size < JOURNAL_STALE_MIN || j->size < j->anew_after || j->size / 2 < j->entries.live)
 		return;
 	j->anew_after = 0;
 	if (journal_anew(j, &err) != 0) {
@@ -475,20 +276,6 @@ head_is_other_version(struct str file)
 	return str_starts(line, head) && str_u64(str_skip(line, head.n), UINT32_MAX, &version);
 }
 
-/* Whether a sound frame begins anywhere behind `at`. */
-static bool
-frame_follows(struct str file, size_t at)
-{
-	for (at++; at + FRAME_HEAD <= file.n; at++) {
-		struct reader r = rd_of(str_skip(file, at));
-		struct str payload;
-
-		if (frame_read(&r, &payload) && frame_apply(NULL, payload, true))
-			return true;
-	}
-	return false;
-}
-
 /* The file keeps another name; what was read so far goes into a new one. */
 static int
 journal_set_aside(struct journal *j, size_t at, size_t file_size, struct err *err)
@@ -552,15 +339,14 @@ journal_load(struct journal *j, struct err *err)
 	while (good < file.n) {
 		struct reader r = rd_of(str_skip(file, good));
 
-		if (!frame_read(&r, &payload) || !frame_apply(j, payload, true))
+		if (!journal_frame_read(&r, &payload) || !journal_frame_apply(&j->entries, payload))
 			break;
-		frame_apply(j, payload, false);
 		good += r.pos;
 	}
 	j->size = good;
 	if (good == file.n)
 		goto out;
-	if (frame_follows(file, good)) {
+	if (journal_frame_follows(file, good)) {
 		rc = journal_set_aside(j, good, file.n, err);
 		goto out;
 	}
@@ -583,8 +369,7 @@ journal_open(struct event_base *base, struct str path, struct journal **out, str
 	int rc;
 
 	j->path = str_dup(path);
-	RB_INIT(&j->entries);
-	buf_init(&j->batch, FRAME_MAX + FRAME_HEAD);
+	buf_init(&j->batch, JOURNAL_FRAME_MAX + JOURNAL_FRAME_HEAD);
 	buf_init(&name, 8192);
 	buf_addf(&name, "%s.new", j->path);
 	buf_addc(&name, '\0');
@@ -618,7 +403,7 @@ journal_close(struct journal *j)
 		event_free(j->timer);
 	if (j->fd >= 0)
 		close(j->fd);
-	entries_clear(j);
+	journal_entries_clear(&j->entries);
 	buf_done(&j->batch);
 	free(j->path);
 	free(j);
@@ -628,26 +413,23 @@ bool
 journal_next(
     const struct journal *j, size_t *cursor, uint16_t *kind, struct str *key, struct str *value)
 {
-	struct entry *e;
-
 	/* The cursor is the entry shown last, as a number. */
-	if (*cursor == 0)
-		e = RB_MIN(entry_tree, (struct entry_tree *)(uintptr_t)&j->entries);
-	else
-		e = RB_NEXT(entry_tree, &j->entries, (struct entry *)(uintptr_t)*cursor);
+	const struct journal_entry *e =
+	    journal_entry_next(&j->entries, (const struct journal_entry *)(uintptr_t)*cursor);
+
 	if (e == NULL)
 		return false;
 	*cursor = (size_t)(uintptr_t)e;
 	*kind = e->kind;
-	*key = entry_key(e);
-	*value = entry_value(e);
+	*key = journal_entry_key(e);
+	*value = journal_entry_value(e);
 	return true;
 }
 
 void
 journal_begin(struct journal *j)
 {
-	frame_begin(&j->batch);
+	journal_frame_begin(&j->batch);
 	j->collecting = true;
 }
 
@@ -665,13 +447,13 @@ journal_commit(struct journal *j, struct err *err)
 	int rc = 0;
 
 	j->collecting = false;
-	if (j->batch.full || j->batch.n < FRAME_HEAD)
-		return err_set(
-		    err, ERR_LIMIT, "%s: more than %d bytes in one change", j->path, FRAME_MAX);
-	payload = str_skip(buf_str(&j->batch), FRAME_HEAD);
+	if (j->batch.full || j->batch.n < JOURNAL_FRAME_HEAD)
+		return err_set(err, ERR_LIMIT, "%s: more than %d bytes in one change", j->path,
+		    JOURNAL_FRAME_MAX);
+	payload = str_skip(buf_str(&j->batch), JOURNAL_FRAME_HEAD);
 	if (payload.n == 0)
 		return 0;
-	frame_end(&j->batch);
+	journal_frame_end(&j->batch);
 	if (j->size + j->batch.n > JOURNAL_FILE_MAX)
 		rc = err_set(err, ERR_IO, "%s: larger than %d bytes", j->path, JOURNAL_FILE_MAX);
 	else if (write_all(j->fd, buf_str(&j->batch), j->size) != 0)
@@ -684,7 +466,7 @@ journal_commit(struct journal *j, struct err *err)
 		return rc;
 	}
 	j->size += j->batch.n;
-	frame_apply(j, payload, false);
+	journal_frame_apply(&j->entries, payload);
 	if (j->batch.room > 64 * 1024)
 		buf_done(&j->batch);
 	journal_written(j);
@@ -695,18 +477,18 @@ static int
 journal_change(struct journal *j, enum journal_op op, uint16_t kind, struct str key,
     struct str value, struct err *err)
 {
-	struct entry *e = entry_find(j, kind, key);
+	const struct journal_entry *e = journal_entry_find(&j->entries, kind, key);
 	bool alone = !j->collecting;
 
 	if (key.n > JOURNAL_KEY_MAX || value.n > JOURNAL_VALUE_MAX)
 		return err_set(err, ERR_LIMIT,
 		    "%s: a key of %zu or a value of %zu bytes is too long", j->path, key.n,
 		    value.n);
-	if (op == JOURNAL_PUT ? e != NULL && str_eq(entry_value(e), value) : e == NULL)
+	if (op == JOURNAL_PUT ? e != NULL && str_eq(journal_entry_value(e), value) : e == NULL)
 		return 0;
 	if (alone)
 		journal_begin(j);
-	frame_op(&j->batch, op, kind, key, value);
+	journal_frame_op(&j->batch, op, kind, key, value);
 	return alone ? journal_commit(j, err) : 0;
 }
 
