@@ -1,7 +1,7 @@
 /* agent/server/cluster_priv.h -- what the files of the cluster share.
  *
  * cluster.c: life, actions, time. cluster_found.c: whose log this is. cluster_server.c: who is in
- * the configuration. cluster_ask.c: requests of this agent. cluster_serve.c: requests of others.
+ * the configuration. cluster_ask*.c: requests of this agent. cluster_serve.c: requests of others.
  * cluster_session.c: what ends a session.
  */
 #ifndef AGENT_CLUSTER_PRIV_H
@@ -208,7 +208,7 @@ nsec cluster_server_deadline(const struct cluster *);
 int cluster_server_remove(struct cluster *, uint64_t number, uint64_t raft_id, struct err *);
 bool cluster_server_answer(struct cluster *, const struct raft_core_action *);
 
-/* cluster_ask.c */
+/* cluster_ask*.c */
 void cluster_ask_pump(struct cluster *);
 bool cluster_ask_answer(struct cluster *, const struct raft_core_action *);
 void cluster_ask_reply(struct cluster *, const struct uuid *from, const struct cluster_wire *);
