@@ -11,9 +11,9 @@
 struct direct_io {
 	struct io_uring uring;
 	enum { NOTHING, ON_ITS_WAY, ENDED } state;
-	size_t n; /* bytes of it */
-	int rc;   /* once it has ended */
-	int broken;
+	size_t n;   /* bytes of it */
+	int rc;     /* once it has ended */
+	int broken; /* why nothing can be handed over any more; 0: it can */
 };
 
 struct direct_io *
@@ -51,7 +51,7 @@ reap(struct direct_io *d, bool wait)
 
 	do
 		rc = wait ? io_uring_wait_cqe(&d->uring, &cqe) : io_uring_peek_cqe(&d->uring, &cqe);
-	while (rc == -EINTR);
+	while (rc == -EINTR || (wait && rc == -EAGAIN));
 	if (rc == -EAGAIN)
 		return false;
 	if (rc == 0) {
@@ -78,8 +78,8 @@ direct_io_start(struct direct_io *d, int fd, uint64_t at, const void *p, size_t 
 	io_uring_prep_write(sqe, fd, p, (unsigned)n, at);
 	sqe->rw_flags = RWF_DSYNC;
 	rc = io_uring_submit(&d->uring);
-	if (rc < 0)
-		return d->broken = rc; /* what was not taken would go with the next one */
+	if (rc != 1) /* what was not taken would go with the next one */
+		return d->broken = rc < 0 ? rc : -EIO;
 	d->n = n;
 	d->state = ON_ITS_WAY;
 	if (!reap(d, false) || d->rc == 0)

@@ -405,7 +405,7 @@ raft_log_flush(struct raft_log *log, struct err *err)
 }
 
 bool
-raft_log_direct(const struct raft_log *log)
+raft_log_can_direct(const struct raft_log *log)
 {
 	return log->direct >= 0;
 }

@@ -5,9 +5,10 @@
  * so a conflict is as safe against a crash as an append. Old segments are unlinked whole, oldest
  * first, once a snapshot covers them.
  *
- * Appending only queues; raft_log_flush() writes the queue with one write and one sync (more
- * only where a segment ends), in whole blocks of 4 KiB. After a failure, a full disk say, the queue
- * is kept, what was acknowledged stays, and the next flush tries again. One thread at a time.
+ * Appending only queues; raft_log_flush() writes the queue with one write and one sync (more only
+ * where a segment ends, and now and then zeros ahead), in whole blocks of 4 KiB. After a failure, a
+ * full disk say, the queue is kept, what was acknowledged stays, and the next flush tries again.
+ * One thread at a time.
  */
 #ifndef KV_RAFT_LOG_IO_H
 #define KV_RAFT_LOG_IO_H
@@ -79,7 +80,7 @@ struct raft_log_direct {
 	size_t n;
 };
 
-bool raft_log_direct(const struct raft_log *); /* false: never, in this segment */
+bool raft_log_can_direct(const struct raft_log *); /* false: never, in this segment */
 bool raft_log_direct_begin(struct raft_log *, struct raft_log_direct *out);
 void raft_log_direct_end(struct raft_log *, bool durable);
 

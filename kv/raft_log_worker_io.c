@@ -153,7 +153,7 @@ say(struct raft_log_worker *w, int code, const struct err *err)
 	if (code == 0) {
 		w->carrier = NOBODY;
 		if (w->submitted &&
-		    (w->direct == NULL || w->pause > 0 || !raft_log_direct(w->log))) {
+		    (w->direct == NULL || w->pause > 0 || !raft_log_can_direct(w->log))) {
 			take(w);
 			w->carrier = THREAD;
 			w->pause -= w->pause > 0;

@@ -1,5 +1,4 @@
-/* agent/server/cluster_ask_table.c -- requests on their way: where each is, how long, how it ends.
- */
+/* agent/server/cluster_ask_table.c -- where each request is, for how long, and how it ends. */
 #include <stdlib.h>
 
 #include "agent/server/cluster_ask_priv.h"
