@@ -11,7 +11,7 @@ struct cluster_ask *ask_new(struct cluster *, struct now, enum cluster_call, str
 struct cluster_ask *ask_find(const struct cluster *, uint64_t number); /* NULL: none */
 struct cluster_ask *ask_first_due(const struct cluster *); /* whose time ends first; NULL: none */
 void ask_move(struct cluster *, struct cluster_ask *, enum ask_state); /* with its time to live */
-void ask_again(struct cluster *, struct cluster_ask *, bool unsure); /* of the next leader */
+void ask_again(struct cluster *, struct cluster_ask *, bool unsure);   /* of the next leader */
 void ask_unsure(struct cluster *, struct cluster_ask *); /* who it was sent to is lost */
 bool ask_stale_readable(const struct cluster *);
 
