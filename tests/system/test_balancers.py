@@ -1,5 +1,6 @@
 """nginx in front of a service, names for containers by Docker's --dns, and Traefik's file: what
-examples/ says about them. (HAProxy: test_haproxy.py; the calls Traefik makes: test_ecosystem.py.)
+examples/ says about them. (HAProxy: test_haproxy.py; the calls that Traefik makes:
+test_ecosystem_programs.py.)
 """
 import contextlib
 import os
